@@ -1,0 +1,2 @@
+//! fairshare
+fn main() {}

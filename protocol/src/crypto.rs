@@ -1,0 +1,4 @@
+//! A handful of operations, each with its formula and its source. The primitives are libraries'.
+
+pub mod hash;
+pub mod sign;

@@ -1,0 +1,348 @@
+//! The journal: what this node promised, did, refused or was told by an operator (protocol.md
+//! section 5).
+//!
+//! One append-only chain. An entry names its predecessor's hash, so nothing can be changed, dropped
+//! or put in between without breaking every entry after it. It holds no patient identifier and no
+//! handle: a person appears as a [`Commitment`] whose opening is kept in a table that can be
+//! deleted, a signed statement as its hash.
+//!
+//! The first entry's predecessor is [`ORIGIN`]. An entry's hash covers its encoded bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::category::{Category, Purpose};
+use crate::codec;
+use crate::crypto::hash;
+use crate::ids::{Commitment, ExchangeId, FederationId, Hash, MatchId, OdsCode, PublicKey};
+use crate::member::User;
+use crate::time::Timestamp;
+
+/// The predecessor of the first entry.
+pub const ORIGIN: Hash = Hash::new([0; 32]);
+/// The largest entry, in bytes.
+pub const MAX_ENTRY: usize = 64 * 1024;
+
+/// One link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// 1 for the first, and one more each time.
+    pub number: u64,
+    /// Hash of the entry before, or [`ORIGIN`].
+    pub previous: Hash,
+    /// When it was written, by this node's clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub act: Act,
+}
+
+impl Entry {
+    /// The hash the next entry names.
+    pub fn hash(&self) -> Hash {
+        hash::parts("journal entry", &[&codec::encode(self)])
+    }
+}
+
+/// How an exchange about one person ended, as the journal and operators name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Records were shown: how many of each category.
+    Delivered(Vec<(Category, u32)>),
+    /// There was nothing to show, as the wire says it.
+    NothingToShow,
+    /// Refused, with the wire's code.
+    Refused(String),
+    /// The line was lost, or the other side did not answer in time or in kind.
+    Failed(String),
+    /// What came is not about our own person of that handle: quarantined, not filed.
+    WrongPerson,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// The node started, under this key.
+    Started {
+        /// Our code.
+        member: OdsCode,
+        /// Our node key.
+        node: PublicKey,
+        /// Our federation, once we have one.
+        federation: Option<FederationId>,
+    },
+    /// The node stopped cleanly.
+    Stopped,
+    /// An operator did something that needs no entry of its own.
+    Operator {
+        /// Who.
+        user: User,
+        /// What, in words without patient data.
+        what: String,
+    },
+    /// A roster statement (charter, steward or self statement) became known.
+    Statement {
+        /// Whom it concerns.
+        about: OdsCode,
+        /// What it says, in a word: `charter`, `admit`, `self`, …
+        kind: String,
+        /// Its hash.
+        statement: Hash,
+    },
+    /// Records were imported.
+    Imported {
+        /// The import's number at this node.
+        import: u64,
+        /// Who imported.
+        user: User,
+        /// People held after it.
+        people: u64,
+        /// Of these, in the index.
+        indexable: u64,
+        /// Records new or changed.
+        records: u64,
+        /// Entries refused.
+        rejected: u64,
+    },
+    /// An advert was made.
+    Advert {
+        /// Hash of its signed header.
+        header: Hash,
+        /// Its epoch.
+        epoch: u32,
+        /// Its generation.
+        generation: u32,
+        /// Its entries, canaries included.
+        count: u64,
+    },
+    /// We committed to our tags.
+    TagsCommitted {
+        /// With whom.
+        peer: OdsCode,
+        /// The match.
+        match_id: MatchId,
+        /// Hash of our signed commitment.
+        ours: Hash,
+    },
+    /// The peer committed to its tags.
+    TagsHeard {
+        /// With whom.
+        peer: OdsCode,
+        /// The match.
+        match_id: MatchId,
+        /// Hash of the peer's signed commitment.
+        theirs: Hash,
+    },
+    /// A match ended with proven links.
+    Matched {
+        /// With whom.
+        peer: OdsCode,
+        /// The match.
+        match_id: MatchId,
+        /// Links both sides proved.
+        links: u64,
+        /// Candidates only we had.
+        ours_only: u64,
+        /// Candidates only the peer had.
+        theirs_only: u64,
+    },
+    /// A match ended without links.
+    MatchFailed {
+        /// With whom.
+        peer: OdsCode,
+        /// Why, in a code without patient data.
+        why: String,
+    },
+    /// An operator looked somebody up.
+    Searched {
+        /// Who looked.
+        user: User,
+        /// Whom.
+        person: Commitment,
+    },
+    /// We asked about somebody. The request left after this was durable.
+    Asked {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Whom we asked.
+        peer: OdsCode,
+        /// What for.
+        purpose: Purpose,
+        /// Who asked.
+        user: User,
+        /// About whom.
+        person: Commitment,
+        /// Hash of our signed request.
+        request: Hash,
+    },
+    /// We were asked, and decided. The answer left after this was durable.
+    Answered {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Who asked us.
+        peer: OdsCode,
+        /// What for.
+        purpose: Purpose,
+        /// The user at the peer, as the peer named them.
+        user: User,
+        /// About whom; none if the handle is not one of ours.
+        person: Option<Commitment>,
+        /// Hash of the peer's signed request.
+        request: Hash,
+        /// Hash of our signed answer.
+        answer: Hash,
+        /// What we answered.
+        outcome: Outcome,
+        /// What the wire does not say: why there was nothing to show.
+        private: Option<String>,
+    },
+    /// The answer to our request came, or the exchange failed.
+    AnswerHeard {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Whom we asked.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// Hash of the peer's signed answer, if one came.
+        answer: Option<Hash>,
+        /// What came.
+        outcome: Outcome,
+    },
+    /// Records left for the peer: written before the commitment leaves.
+    Shown {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// To whom.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// Hash of our signed bundle commitment.
+        commitment: Hash,
+        /// How many of each category.
+        counts: Vec<(Category, u32)>,
+    },
+    /// We received a bundle and told the peer so.
+    Received {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// From whom.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// Hash of the peer's signed bundle commitment.
+        commitment: Hash,
+        /// Hash of our signed receipt.
+        receipt: Hash,
+        /// What it was.
+        outcome: Outcome,
+    },
+    /// The peer acknowledged our bundle, or said it was about the wrong person.
+    ReceiptHeard {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// From whom.
+        peer: OdsCode,
+        /// Hash of the peer's signed receipt.
+        receipt: Hash,
+        /// Whether it was filed.
+        filed: bool,
+    },
+    /// A peer or a stranger sent something we refused.
+    Refused {
+        /// Who, if it was a member.
+        peer: Option<OdsCode>,
+        /// What, in a code without patient data.
+        what: String,
+    },
+    /// Somebody read or exported a received bundle.
+    Looked {
+        /// Who.
+        user: User,
+        /// The exchange the bundle came in.
+        exchange: ExchangeId,
+        /// About whom.
+        person: Commitment,
+        /// `show`, `export`, …
+        how: String,
+    },
+}
+
+/// Follows a chain from its first entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// The number the next entry must have.
+    pub next: u64,
+    /// The hash the next entry must name.
+    pub head: Hash,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            next: 1,
+            head: ORIGIN,
+        }
+    }
+}
+
+impl Chain {
+    /// The next entry of this chain. It becomes part of it by [`Chain::follow`].
+    pub const fn entry(&self, at: Timestamp, act: Act) -> Entry {
+        Entry {
+            number: self.next,
+            previous: self.head,
+            at,
+            act,
+        }
+    }
+
+    /// Takes `entry` as the next of this chain.
+    ///
+    /// # Errors
+    /// If it is not: another number, or another predecessor. The chain is then unchanged.
+    pub fn follow(&mut self, entry: &Entry) -> Result<(), Broken> {
+        if entry.number != self.next || entry.previous != self.head {
+            return Err(Broken { at: self.next });
+        }
+        self.next += 1;
+        self.head = entry.hash();
+        Ok(())
+    }
+}
+
+/// The chain does not hold from here on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the chain is broken at entry {at}")]
+pub struct Broken {
+    /// The number of the first entry that does not follow.
+    pub at: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_dropped_or_swapped_entry_breaks_the_chain() {
+        let mut writing = Chain::default();
+        let mut entries = Vec::new();
+        for at in 0..5 {
+            let entry = writing.entry(Timestamp(at), Act::Stopped);
+            writing.follow(&entry).unwrap();
+            entries.push(entry);
+        }
+        let check = |entries: &[Entry]| {
+            let mut chain = Chain::default();
+            entries.iter().try_for_each(|entry| chain.follow(entry))
+        };
+        assert_eq!(check(&entries), Ok(()));
+        let mut changed = entries.clone();
+        changed[2].at = Timestamp(99);
+        assert_eq!(check(&changed), Err(Broken { at: 4 }));
+        let mut dropped = entries.clone();
+        dropped.remove(1);
+        assert_eq!(check(&dropped), Err(Broken { at: 2 }));
+        let mut swapped = entries;
+        swapped.swap(0, 1);
+        assert_eq!(check(&swapped), Err(Broken { at: 1 }));
+    }
+}

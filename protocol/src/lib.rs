@@ -1,0 +1,22 @@
+//! Everything two Fairshare nodes must agree on: types, rules and state machines.
+//!
+//! This crate is pure. It has no input or output, no clock and no random source of its own: time
+//! and randomness are passed in, and every conversation is a [`conversation::Conversation`]. Nodes,
+//! tests and the simulator drive the very same machines.
+
+pub mod codec;
+pub mod conversation;
+pub mod ids;
+pub mod limits;
+pub mod redact;
+pub mod statement;
+pub mod time;
+pub mod wire;
+
+pub mod crypto;
+
+pub mod category;
+pub mod member;
+
+pub mod index;
+pub mod journal;

@@ -1,0 +1,49 @@
+//! Every limit of the protocol, in one place (promises.md, "Limits").
+
+use std::time::Duration;
+
+/// The largest control frame, in bytes.
+pub const MAX_FRAME: usize = 64 * 1024;
+/// The most advert or tag entries in one chunk.
+pub const MAX_CHUNK_ENTRIES: usize = 4096;
+/// The largest frame that carries bulk bytes: a chunk of advert entries, or of a sealed bundle.
+pub const MAX_BULK_FRAME: usize = MAX_CHUNK_ENTRIES * 32 + 4096;
+/// Plaintext bytes in one sealed chunk of a bundle.
+pub const BUNDLE_CHUNK: usize = 64 * 1024;
+/// The largest bundle, in bytes, unless the node's operator sets another limit.
+pub const MAX_BUNDLE: u64 = 256 * 1024 * 1024;
+/// The most records and documents in one bundle.
+pub const MAX_BUNDLE_ITEMS: usize = 65_536;
+/// The most entries in one advert.
+pub const MAX_ADVERT: usize = 4 * 1024 * 1024;
+/// The largest signed statement, in bytes of its body.
+pub const MAX_STATEMENT: usize = 48 * 1024;
+/// The most members a federation's roster may name.
+pub const MAX_MEMBERS: usize = 10_000;
+/// The most stewards a charter may name.
+pub const MAX_STEWARDS: usize = 64;
+/// The most statements one side sends in one roster conversation.
+pub const MAX_ROSTER_STATEMENTS: usize = 100_000;
+/// The most join requests a steward's node keeps waiting.
+pub const MAX_PENDING_JOINS: usize = 256;
+
+/// How long a connection may take to be authenticated.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long the other side of a conversation may stay silent.
+pub const SILENCE: Duration = Duration::from_secs(30);
+/// How far ahead of the reader's clock a statement may be dated.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+/// Bulk streams must move at least [`FLOOR_BYTES`] in this time.
+pub const FLOOR_SPAN: Duration = Duration::from_secs(10);
+/// See [`FLOOR_SPAN`].
+pub const FLOOR_BYTES: usize = 64 * 1024;
+
+/// Inbound streams a member may have open at once.
+pub const MAX_STREAMS_PER_MEMBER: usize = 32;
+/// Inbound streams a stranger may have open at once.
+pub const MAX_STREAMS_PER_STRANGER: usize = 1;
+
+/// Rounds in which the tags of a match are revealed (protocol.md section 3).
+pub const MATCH_ROUNDS: u32 = 64;
+/// The fewest canaries in an advert: hiding 1 % of the tags is missed with probability 10⁻⁵.
+pub const MIN_CANARIES: usize = 1146;
