@@ -1,4 +1,5 @@
 //! A handful of operations, each with its formula and its source. The primitives are libraries'.
 
 pub mod hash;
+pub mod seal;
 pub mod sign;
