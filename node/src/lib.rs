@@ -1,1 +1,6 @@
-//! One running node.
+//! One running node: network, store, import and control socket.
+//!
+//! Decides nothing about the protocol: it gives the machines of `fairshare-protocol` their frames,
+//! clock, randomness and disk.
+
+pub mod store;

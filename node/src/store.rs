@@ -1,0 +1,454 @@
+//! The store: sled behind one door, everything in it sealed, durable only when fsynced.
+//!
+//! Values are sealed under the store key, which lives outside the store; the place of a value (its
+//! table and key) is authenticated with it, so values cannot be moved about. Keys never hold a
+//! local id or an identifier: they are keyed hashes made by [`Store::name`].
+//!
+//! **Durable.** sled's `flush` does not fsync on Linux: a power cut then loses acknowledged keys
+//! and leaves stores that do not open. [`Store::commit`] flushes *and* fsyncs sled's file; one
+//! thread does it for everybody who waits, so that many commits share one fsync. Nothing that
+//! depends on a write may leave the node before its commit returned.
+//!
+//! Large bodies live outside sled, in [`blobs`], because sled never shrinks its file.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::{io, thread};
+
+use fairshare_protocol::codec;
+use fairshare_protocol::crypto::seal::{self, SecretKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use self::blobs::Blobs;
+
+pub mod blobs;
+
+/// The version of the layout of the tables; a store of another version is refused.
+pub const VERSION: u32 = 1;
+/// Memory sled may use for its cache, in bytes; its default is 1 GiB.
+const CACHE: u64 = 64 * 1024 * 1024;
+/// The longest value of a table, in bytes; larger things are blobs.
+pub const MAX_VALUE: usize = 16 * 1024 * 1024;
+
+/// One node's store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    db: sled::Db,
+    key: SecretKey,
+    names: [u8; 32],
+    blobs: Blobs,
+    commits: Option<mpsc::Sender<Waiter>>,
+    committing: Option<JoinHandle<()>>,
+}
+
+/// Somebody who waits for a commit.
+type Waiter = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The thread ends when nobody can ask any more; only then is sled's own lock free.
+        self.commits = None;
+        if let Some(thread) = self.committing.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Store {
+    /// Opens or creates the store in `dir`, whose blobs lie in `blobs`.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, the store does not open, is of another version, or was
+    /// sealed under another key.
+    pub fn open(dir: &Path, blobs: &Path, key: SecretKey) -> Result<Self, Error> {
+        let db = sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open()?;
+        let file = File::open(dir.join("db"))?;
+        File::open(dir.join("conf"))?.sync_all()?;
+        sync_dir(dir)?;
+        if let Some(parent) = dir.parent() {
+            sync_dir(parent)?;
+        }
+        let names = blake3::derive_key("fairshare v1 names in the store", key.expose());
+        let (commits, waiting) = mpsc::channel();
+        let flushed = db.clone();
+        let committing = thread::Builder::new()
+            .name("store commit".into())
+            .spawn(move || commit_for_all(&flushed, &file, &waiting))?;
+        let store = Self(Arc::new(Inner {
+            db,
+            key,
+            names,
+            blobs: Blobs::open(blobs)?,
+            commits: Some(commits),
+            committing: Some(committing),
+        }));
+        store.check_version()?;
+        Ok(store)
+    }
+
+    fn check_version(&self) -> Result<(), Error> {
+        let table = self.table("store")?;
+        match table.load::<u32>(b"version") {
+            Ok(Some(VERSION)) => Ok(()),
+            Ok(Some(found)) => Err(Error::Version { found }),
+            Ok(None) => {
+                table.put(b"version", &VERSION)?;
+                self.commit_now()
+            }
+            Err(Error::Sealed) => Err(Error::Key),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The table of that name, made if it is not there yet.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn table(&self, name: &'static str) -> Result<Table, Error> {
+        Ok(Table {
+            tree: self.0.db.open_tree(name)?,
+            name,
+            store: self.clone(),
+        })
+    }
+
+    /// Encrypted bodies kept beside the tables.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.blobs
+    }
+
+    /// An opaque 16-byte name for something identifying, to be used in keys: keyed BLAKE3 over
+    /// `kind` and `parts`, each with its length. The same at this node always, meaningless without
+    /// its store key.
+    pub fn name(&self, kind: &str, parts: &[&[u8]]) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0.names);
+        for part in std::iter::once(&kind.as_bytes()).chain(parts) {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let mut name = [0; 16];
+        hasher.finalize_xof().fill(&mut name);
+        name
+    }
+
+    /// Returns once everything written before the call is on disk.
+    ///
+    /// # Errors
+    /// If the disk is full or fails; what was written may then be lost.
+    pub async fn commit(&self) -> Result<(), Error> {
+        let (done, told) = oneshot::channel();
+        // A caller that no longer waits has been cancelled; the commit holds all the same.
+        self.request(Box::new(move |result| drop(done.send(result))))?;
+        told.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// [`Store::commit`] for threads that are not tasks.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_now(&self) -> Result<(), Error> {
+        let (done, told) = mpsc::sync_channel(1);
+        self.request(Box::new(move |result| drop(done.send(result))))?;
+        told.recv().map_err(|_| Error::Stopped)?
+    }
+
+    fn request(&self, waiter: Waiter) -> Result<(), Error> {
+        let commits = self.0.commits.as_ref().ok_or(Error::Stopped)?;
+        commits.send(waiter).map_err(|_| Error::Stopped)
+    }
+
+    /// Bytes the store takes on disk, blobs not counted.
+    pub fn size_on_disk(&self) -> u64 {
+        self.0.db.size_on_disk().unwrap_or(0)
+    }
+}
+
+/// Waits for callers, takes all who wait, and commits once for them together.
+fn commit_for_all(db: &sled::Db, file: &File, waiting: &mpsc::Receiver<Waiter>) {
+    while let Ok(first) = waiting.recv() {
+        let all: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
+        let failed = flush_and_sync(db, file).err().map(|e| e.to_string());
+        for tell in all {
+            tell(failed.clone().map_or(Ok(()), |why| Err(Error::Commit(why))));
+        }
+    }
+}
+
+fn flush_and_sync(db: &sled::Db, file: &File) -> Result<(), Error> {
+    db.flush()?;
+    file.sync_all()?;
+    Ok(())
+}
+
+/// Makes names created in or removed from `dir` durable.
+///
+/// # Errors
+/// If the directory cannot be opened or synced.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// A sorted map from keys to sealed values.
+#[derive(Clone)]
+pub struct Table {
+    tree: sled::Tree,
+    name: &'static str,
+    store: Store,
+}
+
+impl Table {
+    fn seal(&self, key: &[u8], value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+        let place = [self.name.as_bytes(), b"\0", key].concat();
+        let plain = zeroize::Zeroizing::new(codec::encode(value));
+        seal::seal_value(&self.store.0.key, &place, &plain, &mut rand::rng())
+    }
+
+    fn open<T: Serialize + DeserializeOwned>(&self, key: &[u8], sealed: &[u8]) -> Result<T, Error> {
+        let place = [self.name.as_bytes(), b"\0", key].concat();
+        let plain =
+            seal::open_value(&self.store.0.key, &place, sealed).map_err(|_| Error::Sealed)?;
+        codec::decode(&plain, MAX_VALUE).map_err(|_| Error::Shape { table: self.name })
+    }
+
+    /// Writes a value; durable after the next [`Store::commit`].
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn put(&self, key: &[u8], value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        self.tree.insert(key, self.seal(key, value))?;
+        Ok(())
+    }
+
+    /// Writes a value if there is none under `key` yet; says whether it did.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn put_new(&self, key: &[u8], value: &(impl Serialize + ?Sized)) -> Result<bool, Error> {
+        let sealed = self.seal(key, value);
+        let swap = self
+            .tree
+            .compare_and_swap(key, None as Option<&[u8]>, Some(sealed))?;
+        Ok(swap.is_ok())
+    }
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// If sled fails, or the value does not open or is of another type.
+    pub fn load<T: Serialize + DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+        match self.tree.get(key)? {
+            Some(sealed) => self.open(key, &sealed).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there is a value under `key`.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn contains(&self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.tree.contains_key(key)?)
+    }
+
+    /// Removes the value under `key`; says whether there was one.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn remove(&self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.tree.remove(key)?.is_some())
+    }
+
+    /// All keys that start with `prefix`, in order, with their values.
+    pub fn scan<T: Serialize + DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, T), Error>> + use<'_, T> {
+        self.tree.scan_prefix(prefix).map(|pair| {
+            let (key, sealed) = pair?;
+            let value = self.open(&key, &sealed)?;
+            Ok((key.to_vec(), value))
+        })
+    }
+
+    /// All keys that start with `prefix`, in order; values are not opened.
+    pub fn keys(
+        &self,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<Vec<u8>, Error>> + use<> {
+        let keys = self.tree.scan_prefix(prefix).keys();
+        keys.map(|key| Ok(key?.to_vec()))
+    }
+
+    /// How many values there are. Walks the table.
+    pub fn count(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// Changes to this table that become visible together.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch {
+            table: self,
+            batch: sled::Batch::default(),
+        }
+    }
+}
+
+/// Changes to one table that are applied all at once or not at all.
+pub struct Batch<'a> {
+    table: &'a Table,
+    batch: sled::Batch,
+}
+
+impl Batch<'_> {
+    /// Writes a value.
+    pub fn put(&mut self, key: &[u8], value: &(impl Serialize + ?Sized)) {
+        let sealed = self.table.seal(key, value);
+        self.batch.insert(key, sealed);
+    }
+
+    /// Removes a value.
+    pub fn remove(&mut self, key: &[u8]) {
+        self.batch.remove(key);
+    }
+
+    /// Applies the changes; durable after the next [`Store::commit`].
+    ///
+    /// # Errors
+    /// If sled fails; then none of them happened.
+    pub fn apply(self) -> Result<(), Error> {
+        Ok(self.table.tree.apply_batch(self.batch)?)
+    }
+}
+
+/// Why the store did not do as told. The operator, or the disk, is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// sled failed.
+    #[error("the store failed: {0}")]
+    Sled(#[from] sled::Error),
+    /// The file system failed.
+    #[error("the store's files failed: {0}")]
+    Io(#[from] io::Error),
+    /// A commit failed.
+    #[error("nothing could be made durable: {0}; is the disk full?")]
+    Commit(String),
+    /// The commit thread is gone.
+    #[error("the store has stopped")]
+    Stopped,
+    /// Written by another version.
+    #[error(
+        "the store has layout {found}, this program knows layout {VERSION}; use the version of fairshare that wrote it"
+    )]
+    Version {
+        /// The layout found.
+        found: u32,
+    },
+    /// Another store key.
+    #[error(
+        "the store was sealed under another store key; restore keys/store.key from the backup of this store"
+    )]
+    Key,
+    /// A value does not open: a changed file.
+    #[error(
+        "a value in the store does not open: its file was changed or damaged; restore from backup"
+    )]
+    Sealed,
+    /// A value is not what its table holds.
+    #[error("a value in table `{table}` is not of its type")]
+    Shape {
+        /// The table.
+        table: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path, key: u8) -> Result<Store, Error> {
+        Store::open(
+            &dir.join("store"),
+            &dir.join("blobs"),
+            SecretKey::new([key; 32]),
+        )
+    }
+
+    #[test]
+    fn what_was_committed_is_there_after_reopening_and_only_under_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), 1).unwrap();
+        let table = store.table("people").unwrap();
+        table.put(b"a", &"Ada").unwrap();
+        assert!(table.put_new(b"b", &"Bob").unwrap());
+        assert!(!table.put_new(b"b", &"Eve").unwrap());
+        store.commit_now().unwrap();
+        drop((table, store));
+        assert!(matches!(open(dir.path(), 2), Err(Error::Key)));
+        let store = open(dir.path(), 1).unwrap();
+        let table = store.table("people").unwrap();
+        let all: Vec<(Vec<u8>, String)> = table.scan(b"").map(Result::unwrap).collect();
+        assert_eq!(
+            all,
+            [(b"a".to_vec(), "Ada".into()), (b"b".to_vec(), "Bob".into())]
+        );
+    }
+
+    #[test]
+    fn a_value_moved_to_another_key_does_not_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), 1).unwrap();
+        let table = store.table("people").unwrap();
+        table.put(b"a", &"Ada").unwrap();
+        let sealed = table.tree.get(b"a").unwrap().unwrap();
+        table.tree.insert(b"b", sealed).unwrap();
+        assert!(matches!(table.load::<String>(b"b"), Err(Error::Sealed)));
+    }
+
+    #[test]
+    fn nothing_written_can_be_read_in_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), 1).unwrap();
+        let table = store.table("people").unwrap();
+        let name = store.name("person", &[b"999 000 1235"]);
+        table.put(&name, "Witting, Catina 9990001235").unwrap();
+        store.commit_now().unwrap();
+        for file in std::fs::read_dir(dir.path().join("store")).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                for word in [&b"Witting"[..], b"9990001235", b"999 000"] {
+                    assert!(!bytes.windows(word.len()).any(|w| w == word), "{path:?}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn many_commits_share_a_sync_and_all_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), 1).unwrap();
+        let table = store.table("numbers").unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..100_u32 {
+            let (store, table) = (store.clone(), table.clone());
+            tasks.spawn(async move {
+                table.put(&n.to_be_bytes(), &n).unwrap();
+                store.commit().await.unwrap();
+            });
+        }
+        tasks.join_all().await;
+        assert_eq!(table.count(), 100);
+    }
+}
