@@ -10,6 +10,7 @@ pub mod ids;
 pub mod limits;
 pub mod redact;
 pub mod statement;
+pub mod text;
 pub mod time;
 pub mod wire;
 
@@ -17,6 +18,10 @@ pub mod crypto;
 
 pub mod category;
 pub mod member;
+
+pub mod charter;
+pub mod offer;
+pub mod terms;
 
 pub mod index;
 pub mod journal;

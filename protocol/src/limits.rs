@@ -47,3 +47,22 @@ pub const MAX_STREAMS_PER_STRANGER: usize = 1;
 pub const MATCH_ROUNDS: u32 = 64;
 /// The fewest canaries in an advert: hiding 1 % of the tags is missed with probability 10⁻⁵.
 pub const MIN_CANARIES: usize = 1146;
+
+/// The longest line of text in a statement (a name, a contact, a reason, a legal basis), in bytes.
+pub const MAX_LINE: usize = 400;
+/// The most addresses a node may give.
+pub const MAX_ADDRESSES: usize = 16;
+/// The highest number a steward statement about one member may have.
+pub const MAX_DECISIONS: u32 = 1000;
+/// The most steward statements kept for one member under one number.
+pub const MAX_RIVALS: usize = 16;
+/// The highest `u` of statements signed by an organisation key.
+pub const MAX_ORGANISATION_STATEMENTS: u32 = 64;
+/// The highest `u` of statements signed by a node key.
+pub const MAX_NODE_STATEMENTS: u32 = 1024;
+/// The most self statements kept that hang on one steward statement.
+pub const MAX_SELF_STATEMENTS: usize = 4096;
+/// The most bytes a welcome (charter and all statements) may have.
+pub const MAX_WELCOME: usize = 48 * 1024 * 1024;
+/// The most requests with one ODS code a steward's node keeps waiting.
+pub const MAX_PENDING_PER_CODE: usize = 4;

@@ -1,11 +1,8 @@
 //! Members: one function of an organisation each (protocol.md section 1).
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::category::{UnknownWord, words};
+use crate::category::words;
 
 words! {
     /// The kind of organisation a member is. Offers are made to kinds.

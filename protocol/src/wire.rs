@@ -1,4 +1,13 @@
-//! Stream names. Each conversation has its own, with its version in it (protocol.md section 6).
+//! Stream names and message kinds (protocol.md section 6).
+//!
+//! Each conversation has its own stream, with its version in the name. Every frame is one message:
+//! its kind as one byte, then the encoding of what that kind carries. Kinds are explicit numbers,
+//! chosen by each conversation from 1; a kind the reader does not know is answered by
+//! [`UNSUPPORTED`] and ends the conversation.
+
+use serde::Serialize;
+
+use crate::codec;
 
 /// Exchange of roster statements when two nodes connect.
 pub const ROSTER: &str = "/fairshare/roster/1";
@@ -13,3 +22,21 @@ pub const JOIN: &str = "/fairshare/join/1";
 
 /// All of them; the node answers these and no others.
 pub const STREAMS: [&str; 5] = [ROSTER, ADVERT, MATCH, EXCHANGE, JOIN];
+
+/// The kind of the message that says a kind was not known. It carries that kind.
+pub const UNSUPPORTED: u8 = 0;
+
+/// The frame of one message.
+pub fn frame<T: Serialize + ?Sized>(kind: u8, message: &T) -> Vec<u8> {
+    let mut frame = vec![kind];
+    frame.extend(codec::encode(message));
+    frame
+}
+
+/// The kind and the encoding of the message in a frame; an empty frame reads as
+/// [`UNSUPPORTED`].
+pub fn open(frame: &[u8]) -> (u8, &[u8]) {
+    frame
+        .split_first()
+        .map_or((UNSUPPORTED, &[]), |(kind, message)| (*kind, message))
+}
