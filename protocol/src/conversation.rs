@@ -8,6 +8,8 @@
 //! **Persist, then send.** Outputs are executed in order, and everything ordered by `Record` and
 //! `Save` is durable (fsynced) before the next `Send` leaves.
 
+pub mod pair;
+
 use rand_core::CryptoRng;
 
 use crate::journal::Act;

@@ -16,6 +16,10 @@ pub const MAX_BUNDLE: u64 = 256 * 1024 * 1024;
 pub const MAX_BUNDLE_ITEMS: usize = 65_536;
 /// The most entries in one advert.
 pub const MAX_ADVERT: usize = 4 * 1024 * 1024;
+/// The fewest entries in one advert.
+pub const MIN_ADVERT: usize = 2048;
+/// The most generations of an advert in one epoch; each may bring further canaries.
+pub const MAX_GENERATIONS: u32 = 16;
 /// The largest signed statement, in bytes of its body.
 pub const MAX_STATEMENT: usize = 48 * 1024;
 /// The most members a federation's roster may name.

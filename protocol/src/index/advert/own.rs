@@ -1,0 +1,266 @@
+//! Our own advert, and the side of it nobody else may see: the key, the canaries' seed, and which
+//! entry is whom.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{Advert, Header, Void, chunk_hash, root, size, to_bytes};
+use crate::crypto::blind::{Dst, Secret};
+use crate::crypto::sign::KeyPair;
+use crate::ids::{FederationId, Hash, OdsCode, Point};
+use crate::index::canary;
+use crate::index::key::IndexKey;
+use crate::limits::{MAX_ADVERT, MAX_CHUNK_ENTRIES, MAX_GENERATIONS};
+use crate::redact::Redacted;
+use crate::statement::Signed;
+
+/// What stands behind one entry of our advert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Slot {
+    /// The person of this number, counting from 0 in the order their keys were given.
+    Person(u32),
+    /// The canary of this number.
+    Canary(u32),
+}
+
+/// What a member keeps of its advert, to be sealed in its store. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct SecretSide {
+    key: Redacted<[u8; 32]>,
+    seed: Redacted<[u8; 32]>,
+    people: u32,
+    canaries: u32,
+    #[zeroize(skip)]
+    slots: Vec<Slot>,
+}
+
+impl fmt::Debug for SecretSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretSide({} entries)", self.slots.len())
+    }
+}
+
+/// The key of one member and epoch, before there is an advert: it turns index keys into entries.
+#[derive(Debug, Clone)]
+pub struct Blinding {
+    secret: Secret,
+    dst: Dst,
+}
+
+impl Blinding {
+    /// A fresh key for this epoch.
+    pub fn generate(federation: &FederationId, epoch: u32, rng: &mut dyn CryptoRng) -> Self {
+        Self {
+            secret: Secret::generate(rng),
+            dst: Dst::index(federation, epoch),
+        }
+    }
+
+    /// `H(x)^k` of every key, in their order. The heavy part of making an advert: a caller may cut
+    /// the list and run the pieces side by side.
+    pub fn entries(&self, keys: &[IndexKey]) -> Vec<Point> {
+        let texts: Vec<_> = keys.iter().map(IndexKey::expose).collect();
+        let messages = texts.iter().map(|text| text.as_bytes());
+        self.secret.blind(messages, &self.dst)
+    }
+}
+
+/// Our advert with its secret side.
+#[derive(Debug, Clone)]
+pub struct Own {
+    advert: Advert,
+    secret: Secret,
+    side: SecretSide,
+}
+
+impl Own {
+    /// The first advert of an epoch: the entries of our people, as [`Blinding::entries`] made them.
+    /// Person n is the one of `entries[n]`.
+    ///
+    /// # Errors
+    /// If two people have one key, or there are too many.
+    pub fn first(
+        federation: FederationId,
+        member: OdsCode,
+        epoch: u32,
+        blinding: &Blinding,
+        entries: Vec<Point>,
+        node: &KeyPair,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        let side = SecretSide {
+            key: Redacted::new(*blinding.secret.to_bytes()),
+            seed: Redacted::new(seed),
+            people: 0,
+            canaries: 0,
+            slots: Vec::new(),
+        };
+        seed.zeroize();
+        let header = Header {
+            federation,
+            member,
+            epoch,
+            generation: 0,
+            key: blinding.secret.public(),
+            count: 0,
+            root: Hash::new([0; 32]),
+        };
+        Self::grown(header, side, Vec::new(), entries, node, rng)
+    }
+
+    /// The next generation, with the entries of more people. Every entry stays, old canaries
+    /// included: else the difference of two generations would tell who left, and which entries are
+    /// canaries. Further canaries are added and all is shuffled again.
+    ///
+    /// # Errors
+    /// If somebody is there already, or there are too many people or generations.
+    pub fn next(
+        &self,
+        more: Vec<Point>,
+        node: &KeyPair,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let old = self.advert.entries().to_vec();
+        let header = self.advert.header().clone();
+        Self::grown(header, self.side.clone(), old, more, node, rng)
+    }
+
+    fn grown(
+        mut header: Header,
+        mut side: SecretSide,
+        mut entries: Vec<Point>,
+        more: Vec<Point>,
+        node: &KeyPair,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        if header.generation >= MAX_GENERATIONS {
+            return Err(Error::Generations);
+        }
+        let people = side.people as usize + more.len();
+        let count = size(people, side.canaries as usize);
+        if count > MAX_ADVERT {
+            return Err(Error::TooMany(people));
+        }
+        // Both are at most MAX_ADVERT, which fits.
+        let (people, canaries) = (people as u32, (count - people) as u32);
+        entries.extend(more);
+        entries.extend(canary::entries(side.seed.expose(), side.canaries, canaries));
+        side.slots.extend((side.people..people).map(Slot::Person));
+        side.slots
+            .extend((side.canaries..canaries).map(Slot::Canary));
+        (side.people, side.canaries) = (people, canaries);
+        for last in (1..count).rev() {
+            let other = below(last + 1, rng);
+            entries.swap(last, other);
+            side.slots.swap(last, other);
+        }
+        let chunks: Vec<_> = entries
+            .chunks(MAX_CHUNK_ENTRIES)
+            .map(|chunk| chunk_hash(&to_bytes(chunk)))
+            .collect();
+        header.generation += 1;
+        header.count = count as u32;
+        header.root = root(&chunks);
+        Self::restore(side, Signed::sign(&header, node), entries)
+    }
+
+    /// The advert as it was stored: its secret side, header and entries.
+    ///
+    /// # Errors
+    /// If they do not belong together.
+    pub fn restore(
+        side: SecretSide,
+        signed: Signed<Header>,
+        entries: Vec<Point>,
+    ) -> Result<Self, Error> {
+        let advert = Advert::new(signed, entries)?;
+        let secret = Secret::from_bytes(side.key.expose()).ok_or(Error::Stored)?;
+        if advert.entries().len() != side.slots.len() || secret.public() != advert.header().key {
+            return Err(Error::Stored);
+        }
+        Ok(Self {
+            advert,
+            secret,
+            side,
+        })
+    }
+
+    /// What peers see of it.
+    pub const fn advert(&self) -> &Advert {
+        &self.advert
+    }
+
+    /// What must be kept sealed.
+    pub const fn secret_side(&self) -> &SecretSide {
+        &self.side
+    }
+
+    /// What makes entries of further people for [`Own::next`].
+    pub fn blinding(&self) -> Blinding {
+        let header = self.advert.header();
+        Blinding {
+            secret: self.secret.clone(),
+            dst: Dst::index(&header.federation, header.epoch),
+        }
+    }
+
+    /// What stands behind the entry at `position`.
+    pub fn slot(&self, position: u32) -> Option<Slot> {
+        self.side.slots.get(position as usize).copied()
+    }
+
+    /// How many people are in it.
+    pub const fn people(&self) -> u32 {
+        self.side.people
+    }
+
+    /// How many canaries are in it.
+    pub const fn canaries(&self) -> u32 {
+        self.side.canaries
+    }
+
+    /// The epoch key `k`.
+    pub(crate) const fn key(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The seed of the canaries.
+    pub(crate) fn seed(&self) -> &[u8; 32] {
+        self.side.seed.expose()
+    }
+}
+
+/// A uniform number below `limit`, which is at least 1.
+fn below(limit: usize, rng: &mut dyn CryptoRng) -> usize {
+    let limit = limit as u64;
+    // Numbers from the last, incomplete run of `limit` would favour the small ones.
+    let whole = u64::MAX - u64::MAX % limit;
+    loop {
+        let drawn = rng.next_u64();
+        if drawn < whole {
+            return (drawn % limit) as usize;
+        }
+    }
+}
+
+/// Why we cannot make or restore our advert.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Two people with one key, or somebody added twice.
+    #[error("our advert would be void: {0}")]
+    Void(#[from] Void),
+    /// More than an advert can hold.
+    #[error("{0} people are more than an advert can hold; split the member")]
+    TooMany(usize),
+    /// No further generation in this epoch.
+    #[error("our advert was extended as often as one epoch allows; new people wait for the next")]
+    Generations,
+    /// What was stored does not belong together.
+    #[error("the stored advert and its secret side do not belong together; make a new advert")]
+    Stored,
+}
