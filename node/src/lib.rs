@@ -3,4 +3,5 @@
 //! Decides nothing about the protocol: it gives the machines of `fairshare-protocol` their frames,
 //! clock, randomness and disk.
 
+pub mod journal;
 pub mod store;

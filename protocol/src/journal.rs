@@ -15,6 +15,7 @@ use crate::codec;
 use crate::crypto::hash;
 use crate::ids::{Commitment, ExchangeId, FederationId, Hash, MatchId, OdsCode, PublicKey};
 use crate::member::User;
+use crate::statement::Body;
 use crate::time::Timestamp;
 
 /// The predecessor of the first entry.
@@ -38,7 +39,12 @@ pub struct Entry {
 impl Entry {
     /// The hash the next entry names.
     pub fn hash(&self) -> Hash {
-        hash::parts("journal entry", &[&codec::encode(self)])
+        Self::hash_of(&codec::encode(self))
+    }
+
+    /// The hash of the entry that has these bytes.
+    pub fn hash_of(bytes: &[u8]) -> Hash {
+        hash::parts("journal entry", &[bytes])
     }
 }
 
@@ -264,6 +270,24 @@ pub enum Act {
         /// `show`, `export`, …
         how: String,
     },
+}
+
+/// Where the chain stood at the end of a day. One a day, made when the first entry of a later day
+/// is written; two different ones of one member and day are evidence against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Whose journal.
+    pub member: OdsCode,
+    /// The day, in whole days since 1970-01-01.
+    pub day: u64,
+    /// Number of the last entry of that day.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl Body for Head {
+    const LABEL: &'static str = "journal head";
 }
 
 /// Follows a chain from its first entry.
