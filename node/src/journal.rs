@@ -96,7 +96,7 @@ impl Journal {
         let mut marks = vec![reading.mark()];
         while let Some(entry) = reading.step()? {
             survey.take(&entry, &reading.chain)?;
-            if entry.number % MARK_EVERY == 0 {
+            if entry.number.is_multiple_of(MARK_EVERY) {
                 marks.push(reading.mark());
             }
         }

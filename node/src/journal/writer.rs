@@ -70,7 +70,7 @@ impl State {
         let frame = ENTRY.frame(&bytes);
         self.length += frame.len() as u64;
         self.entries.extend_from_slice(&frame);
-        if entry.number % MARK_EVERY == 0 {
+        if entry.number.is_multiple_of(MARK_EVERY) {
             self.marks.push(Mark {
                 at: self.length,
                 chain: self.chain.clone(),
