@@ -4,4 +4,5 @@
 //! clock, randomness and disk.
 
 pub mod journal;
+pub mod fhir;
 pub mod store;
