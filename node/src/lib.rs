@@ -4,5 +4,4 @@
 //! clock, randomness and disk.
 
 pub mod journal;
-pub mod fhir;
 pub mod store;

@@ -31,6 +31,10 @@ pub enum Input<Fact> {
 }
 
 /// What a conversation orders.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "orders are few and short-lived; a box each would be noise"
+)]
 #[derive(Debug)]
 pub enum Output<C: Conversation + ?Sized> {
     /// Append to the journal.

@@ -172,6 +172,17 @@ impl fmt::Debug for Handle {
     }
 }
 
+/// A person as this node's store names them. Local, opaque, and never on the wire; no `Display`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonId(pub Fixed<16>);
+
+impl fmt::Debug for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PersonId(…)")
+    }
+}
+
 /// An organisation's ODS code: 1 to 9 characters, A–Z and 0–9.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -200,7 +200,22 @@ pub enum Act {
         /// What the wire does not say: why there was nothing to show.
         private: Option<String>,
     },
-    /// The answer to our request came, or the exchange failed.
+    /// We decided what to show in return for an answer. It left after this was durable.
+    Returned {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// To whom.
+        peer: OdsCode,
+        /// What for.
+        purpose: Purpose,
+        /// About whom.
+        person: Commitment,
+        /// Hash of our signed answer in return.
+        answer: Hash,
+        /// What we showed.
+        outcome: Outcome,
+    },
+    /// The answer to our request, or what the peer shows in return, came or failed to.
     AnswerHeard {
         /// The exchange.
         exchange: ExchangeId,

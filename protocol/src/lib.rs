@@ -23,5 +23,6 @@ pub mod charter;
 pub mod offer;
 pub mod terms;
 
+pub mod exchange;
 pub mod index;
 pub mod journal;

@@ -89,7 +89,8 @@ impl Date {
     /// # Errors
     /// If there is no such day.
     pub fn new(year: u16, month: u8, day: u8) -> Result<Self, NotADate> {
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap =
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month {
             4 | 6 | 9 | 11 => 30,
             2 if leap => 29,

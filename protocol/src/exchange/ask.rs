@@ -1,0 +1,592 @@
+//! The machine of one exchange, for both roles.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use self::holder::{Casing, Preparing};
+use self::transfer::{Examining, Showing, Taking};
+use crate::category::{Category, Purpose};
+use crate::conversation::{Conversation, Input, Output};
+use crate::crypto::seal::SealSecret;
+use crate::crypto::sign::KeyPair;
+use crate::exchange::answer::{Answer, Receipt, Reply, Verdict};
+use crate::exchange::bundle::{self, Manifest};
+use crate::ids::{
+    Commitment, ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode, PersonId, PublicKey,
+    SealKey,
+};
+use crate::index::key::IndexKey;
+use crate::journal::{Act, Outcome};
+use crate::limits::SILENCE;
+use crate::member::User;
+use crate::statement::{self, Body, Signed};
+use crate::terms::Terms;
+use crate::text::Line;
+use crate::time::Timestamp;
+use crate::{codec, wire};
+
+mod holder;
+mod requester;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+/// Message kinds of [`wire::EXCHANGE`].
+pub mod kind {
+    /// A signed [`crate::exchange::request::Request`].
+    pub const REQUEST: u8 = 1;
+    /// A signed [`crate::exchange::answer::Answer`].
+    pub const ANSWER: u8 = 2;
+    /// The key of the bundle that follows, and its size.
+    pub const KEY: u8 = 3;
+    /// One sealed chunk.
+    pub const CHUNK: u8 = 4;
+    /// A signed [`crate::exchange::bundle::Shown`].
+    pub const COMMITMENT: u8 = 5;
+    /// A signed [`crate::exchange::answer::Receipt`].
+    pub const RECEIPT: u8 = 6;
+}
+
+/// The two members of an exchange, as one of them sees it.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// Inside which federation.
+    pub federation: FederationId,
+    /// This node's member.
+    pub me: OdsCode,
+    /// Its node key.
+    pub key: KeyPair,
+    /// What opens things sealed to it.
+    pub seal: Arc<SealSecret>,
+    /// The other member.
+    pub peer: OdsCode,
+    /// The other's node key.
+    pub peer_key: PublicKey,
+    /// What things for the other are sealed to.
+    pub peer_seal: SealKey,
+    /// What flows between them, as this node computes it.
+    pub terms: Terms,
+    /// The largest plaintext this node shows or takes, in bytes.
+    pub max_bundle: u64,
+}
+
+/// The person an exchange is about, as one side knows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// In this node's store.
+    pub person: PersonId,
+    /// What the other's bundle must be about.
+    pub key: IndexKey,
+    /// In this node's journal.
+    pub commitment: Commitment,
+}
+
+/// What a requester sets out to ask.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// A fresh random id.
+    pub exchange: ExchangeId,
+    /// The match of the handle.
+    pub match_id: MatchId,
+    /// The peer's name for the person.
+    pub handle: Handle,
+    /// The person.
+    pub subject: Subject,
+    /// What for.
+    pub purpose: Purpose,
+    /// What is wanted; empty means all that flows.
+    pub categories: BTreeSet<Category>,
+    /// Why; an emergency needs it.
+    pub reason: Option<Line>,
+    /// Who asks.
+    pub user: User,
+}
+
+/// What is to be kept.
+#[derive(Debug)]
+pub enum Save {
+    /// A signed statement, sent or received, under its hash.
+    Statement {
+        /// The exchange it belongs to.
+        exchange: ExchangeId,
+        /// What it is.
+        kind: u8,
+        /// Its hash.
+        hash: Hash,
+        /// The whole statement, encoded.
+        bytes: Vec<u8>,
+    },
+    /// The holder's answer to a request, so that a repeated request gets the same.
+    Executed {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Hash of the request.
+        request: Hash,
+        /// The answer.
+        answer: Signed<Answer>,
+    },
+    /// The next plaintext of the bundle being received. Kept out of sight until [`Save::File`].
+    Spool(Vec<u8>),
+    /// The spooled bundle is whole: keep it as received, or in quarantine.
+    File(Box<Filed>),
+}
+
+/// What is known of a bundle that was received whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filed {
+    /// The exchange it came in.
+    pub exchange: ExchangeId,
+    /// From whom.
+    pub from: OdsCode,
+    /// About whom of ours.
+    pub person: PersonId,
+    /// In this node's journal.
+    pub commitment: Commitment,
+    /// What for.
+    pub purpose: Purpose,
+    /// When it was received.
+    pub at: Timestamp,
+    /// Whether it came in return for an answer of ours.
+    pub in_return: bool,
+    /// What is in it.
+    pub manifest: Manifest,
+    /// Filed, or in quarantine.
+    pub verdict: Verdict,
+    /// Hash of the sender's commitment to it.
+    pub shown: Hash,
+}
+
+/// What the machine wants to know.
+#[derive(Debug)]
+pub enum Load {
+    /// Who a handle names, and whether the exchange was executed before.
+    Case {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The match of the handle.
+        match_id: MatchId,
+        /// The handle.
+        handle: Handle,
+    },
+    /// Get a bundle ready to be shown.
+    Prepare {
+        /// About whom.
+        subject: Subject,
+        /// What may be in it.
+        categories: BTreeSet<Category>,
+    },
+    /// The next plaintext of that bundle: [`crate::limits::BUNDLE_CHUNK`] bytes, fewer at its end.
+    Chunk,
+    /// Whether the spooled bundle's own demographics are those of the person with this key.
+    Examine(IndexKey),
+}
+
+/// What the machine is told.
+#[derive(Debug)]
+pub enum Fact {
+    /// Answers [`Load::Case`].
+    Case(Case),
+    /// Answers [`Load::Prepare`].
+    Prepared(Prepared),
+    /// Answers [`Load::Chunk`].
+    Chunk(Vec<u8>),
+    /// Answers [`Load::Examine`].
+    Examined(bool),
+}
+
+/// What a holder knows of a request's exchange and handle.
+#[derive(Debug)]
+pub struct Case {
+    /// The person, if the handle is of a link both sides proved.
+    pub subject: Option<Subject>,
+    /// The answer given before to this exchange id, and the hash of the request it answered.
+    pub earlier: Option<(Hash, Signed<Answer>)>,
+    /// Whether the operator stopped showing to this peer.
+    pub stopped: bool,
+}
+
+/// A bundle ready to be shown, or why there is none.
+#[derive(Debug)]
+pub enum Prepared {
+    /// It is ready.
+    Bundle {
+        /// Records of each category.
+        counts: Vec<(Category, u32)>,
+        /// Bytes of plaintext: manifest with its length, and bodies.
+        length: u64,
+    },
+    /// There is nothing to show; why stands in the journal only.
+    Nothing(String),
+    /// It cannot be made just now; why stands in the journal only.
+    Unavailable(String),
+}
+
+/// How an exchange ended. Whatever went wrong, what is said here did happen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ended {
+    /// The exchange, once it is known.
+    pub exchange: Option<ExchangeId>,
+    /// What the holder replied.
+    pub reply: Option<Reply>,
+    /// The terms the holder replied under, if they are not those the requester knew.
+    pub other_terms: Option<Hash>,
+    /// Records received and filed, of each category.
+    pub received: Vec<(Category, u32)>,
+    /// Whether what was received is in quarantine.
+    pub quarantined: bool,
+    /// Records shown, of each category.
+    pub shown: Vec<(Category, u32)>,
+    /// Whether the other side acknowledged what was shown.
+    pub acknowledged: bool,
+    /// What went wrong, if anything.
+    pub fault: Option<Fault>,
+}
+
+/// What went wrong in an exchange.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The stream is gone.
+    #[error("the line was lost")]
+    Lost,
+    /// The other side said nothing for too long.
+    #[error("the other side fell silent")]
+    Silent,
+    /// The other side does not know a message we sent.
+    #[error("the other side does not support this kind of exchange")]
+    Unsupported,
+    /// A message that does not belong here.
+    #[error("the other side sent a message that does not belong here")]
+    OutOfOrder,
+    /// A message that does not decode.
+    #[error("the other side sent a malformed message: {0}")]
+    Malformed(#[from] codec::Error),
+    /// A statement that is not the other side's.
+    #[error("the other side sent a statement that is not its own: {0}")]
+    Statement(#[from] statement::Error),
+    /// A statement about another exchange, member, federation or time.
+    #[error("the other side's statement does not fit: {0}")]
+    Unfit(&'static str),
+    /// A chunk that does not open, or more or fewer than were announced.
+    #[error("the bundle does not open as announced")]
+    Sealed,
+    /// Plaintext that is not a bundle.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Bad),
+    /// Larger than this node takes.
+    #[error("the bundle is larger than this node's limit")]
+    TooLarge,
+    /// The node could not do its part.
+    #[error("this node could not do its part")]
+    Ours,
+}
+
+/// What both sides know of an exchange once the request stands.
+#[derive(Debug, Clone)]
+struct About {
+    exchange: ExchangeId,
+    request: Hash,
+    match_id: MatchId,
+    handle: Handle,
+    purpose: Purpose,
+    subject: Subject,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Requester,
+    Holder,
+}
+
+enum State {
+    Ready(Box<Plan>),
+    Asked(About),
+    Listening,
+    Casing(Box<Casing>),
+    Preparing(Box<Preparing>),
+    Showing(Box<Showing>),
+    AwaitReceipt(About, Hash),
+    AwaitReturn(About),
+    Taking(Box<Taking>),
+    Examining(Box<Examining>),
+    Over,
+}
+
+/// One exchange, as one side runs it.
+pub struct Ask {
+    pair: Pair,
+    role: Role,
+    state: State,
+    ended: Ended,
+    deadline: Option<Timestamp>,
+}
+
+type Out = Vec<Output<Ask>>;
+
+/// A transition: the next state and what it orders, or what went wrong.
+type Step = Result<(State, Out), Fault>;
+
+impl Ask {
+    /// A requester about to ask.
+    pub fn requester(pair: Pair, plan: Plan) -> Self {
+        Self::new(pair, Role::Requester, State::Ready(Box::new(plan)))
+    }
+
+    /// A holder about to be asked.
+    pub fn holder(pair: Pair) -> Self {
+        Self::new(pair, Role::Holder, State::Listening)
+    }
+
+    fn new(pair: Pair, role: Role, state: State) -> Self {
+        Self {
+            pair,
+            role,
+            state,
+            ended: Ended::default(),
+            deadline: None,
+        }
+    }
+
+    fn step(
+        &mut self,
+        state: State,
+        input: Input<Fact>,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Step {
+        match (state, input) {
+            (_, Input::Lost) => Err(Fault::Lost),
+            (_, Input::DeadlinePassed) => Err(Fault::Silent),
+            (State::Ready(plan), Input::Opened) => self.ask(*plan, now, rng),
+            (state @ State::Listening, Input::Opened) => Ok((state, vec![])),
+            (state, Input::Received(frame)) => {
+                let (kind, message) = wire::open(&frame);
+                self.received(state, kind, message, now)
+            }
+            (State::Casing(casing), Input::Loaded(Fact::Case(case))) => {
+                self.decide(*casing, case, now)
+            }
+            (State::Preparing(preparing), Input::Loaded(Fact::Prepared(prepared))) => {
+                self.prepared(*preparing, prepared, now, rng)
+            }
+            (State::Showing(showing), Input::Loaded(Fact::Chunk(chunk))) => {
+                self.show_chunk(*showing, chunk)
+            }
+            (State::Examining(examining), Input::Loaded(Fact::Examined(ours))) => {
+                self.examined(*examining, ours, now)
+            }
+            (_, Input::Opened | Input::Loaded(_)) => Err(Fault::Ours),
+        }
+    }
+
+    fn received(&mut self, state: State, kind: u8, message: &[u8], now: Timestamp) -> Step {
+        match (state, kind) {
+            (_, wire::UNSUPPORTED) => Err(Fault::Unsupported),
+            (State::Listening, kind::REQUEST) => self.asked(message, now),
+            (State::Asked(about), kind::ANSWER) => self.answered(about, message, false),
+            (State::AwaitReturn(about), kind::ANSWER) => self.answered(about, message, true),
+            (State::Taking(taking), kind::KEY) => self.take_key(*taking, message),
+            (State::Taking(taking), kind::CHUNK) => self.take_chunk(*taking, message),
+            (State::Taking(taking), kind::COMMITMENT) => self.take_commitment(*taking, message),
+            (State::AwaitReceipt(about, shown), kind::RECEIPT) => {
+                self.receipt(about, shown, message)
+            }
+            _ => Err(Fault::OutOfOrder),
+        }
+    }
+
+    /// Ends the exchange with a fault, and says in the journal what did not come.
+    fn fail(&mut self, about: Option<(ExchangeId, Commitment)>, fault: Fault) -> Out {
+        let mut out = Out::new();
+        if fault == Fault::OutOfOrder {
+            out.push(Output::Send(wire::frame(wire::UNSUPPORTED, &())));
+        }
+        match about {
+            Some((exchange, person)) => out.push(Output::Record(Act::AnswerHeard {
+                exchange,
+                peer: self.pair.peer.clone(),
+                person,
+                answer: None,
+                outcome: Outcome::Failed(fault.to_string()),
+            })),
+            None if self.ended.exchange.is_none() => out.push(Output::Record(Act::Refused {
+                peer: Some(self.pair.peer.clone()),
+                what: fault.to_string(),
+            })),
+            None => {}
+        }
+        self.ended.fault = Some(fault);
+        out.push(Output::Close(std::mem::take(&mut self.ended)));
+        out
+    }
+
+    fn close(&mut self) -> Output<Self> {
+        Output::Close(std::mem::take(&mut self.ended))
+    }
+
+    /// A reply of ours, signed, with the order to keep it.
+    fn reply(
+        &self,
+        exchange: ExchangeId,
+        request: Hash,
+        reply: Reply,
+        now: Timestamp,
+    ) -> (Signed<Answer>, Output<Self>) {
+        let answer = Answer {
+            exchange,
+            request,
+            from: self.pair.me.clone(),
+            to: self.pair.peer.clone(),
+            in_return: self.role == Role::Requester,
+            reply,
+            terms: self.pair.terms.hash(),
+            at: now,
+        };
+        let answer = Signed::sign(&answer, &self.pair.key);
+        let keep = keep(exchange, kind::ANSWER, &answer);
+        (answer, keep)
+    }
+
+    /// A statement of the peer's, verified.
+    fn theirs<T: Body>(&self, message: &[u8]) -> Result<(Signed<T>, T), Fault> {
+        let signed: Signed<T> = codec::decode(message, crate::limits::MAX_FRAME)?;
+        let body = signed.verify(&self.pair.peer_key)?;
+        Ok((signed, body))
+    }
+
+    /// The peer's reply: to our request, or in return for our answer.
+    fn answered(&mut self, about: About, message: &[u8], in_return: bool) -> Step {
+        let (signed, answer): (_, Answer) = self.theirs(message)?;
+        let fits = answer.exchange == about.exchange
+            && answer.request == about.request
+            && answer.from == self.pair.peer
+            && answer.to == self.pair.me
+            && answer.in_return == in_return;
+        if !fits {
+            return Err(Fault::Unfit("an answer to another request"));
+        }
+        if !in_return {
+            self.ended.reply = Some(answer.reply);
+            self.ended.other_terms =
+                (answer.terms != self.pair.terms.hash()).then_some(answer.terms);
+        }
+        let outcome = match answer.reply {
+            // What was delivered is recorded when it has been received and checked.
+            Reply::Delivered => Outcome::Delivered(vec![]),
+            Reply::NothingToShow => Outcome::NothingToShow,
+            Reply::Refused(code) => Outcome::Refused(code.to_string()),
+            Reply::Deferred(until) => Outcome::Refused(format!("deferred until {until}")),
+        };
+        let mut out = vec![
+            keep(about.exchange, kind::ANSWER, &signed),
+            Output::Record(Act::AnswerHeard {
+                exchange: about.exchange,
+                peer: self.pair.peer.clone(),
+                person: about.subject.commitment,
+                answer: Some(signed.hash()),
+                outcome,
+            }),
+        ];
+        match (answer.reply, self.role) {
+            (Reply::Delivered, _) => Ok((State::Taking(Box::new(Taking::new(about))), out)),
+            (Reply::NothingToShow, Role::Requester) => {
+                let (state, more) = self.begin_return(about)?;
+                out.extend(more);
+                Ok((state, out))
+            }
+            _ => {
+                out.push(self.close());
+                Ok((State::Over, out))
+            }
+        }
+    }
+
+    /// The peer's receipt for what we showed.
+    fn receipt(&mut self, about: About, shown: Hash, message: &[u8]) -> Step {
+        let (signed, receipt): (_, Receipt) = self.theirs(message)?;
+        let fits = receipt.exchange == about.exchange
+            && receipt.commitment == shown
+            && receipt.from == self.pair.peer
+            && receipt.to == self.pair.me;
+        if !fits {
+            return Err(Fault::Unfit("a receipt for another bundle"));
+        }
+        self.ended.acknowledged = true;
+        let mut out = vec![
+            keep(about.exchange, kind::RECEIPT, &signed),
+            Output::Record(Act::ReceiptHeard {
+                exchange: about.exchange,
+                peer: self.pair.peer.clone(),
+                receipt: signed.hash(),
+                filed: receipt.verdict == Verdict::Opened,
+            }),
+        ];
+        if self.role == Role::Holder {
+            return Ok((State::AwaitReturn(about), out));
+        }
+        out.push(self.close());
+        Ok((State::Over, out))
+    }
+}
+
+/// Whom and what a state waits to hear about, for the journal if it never comes.
+fn awaited(state: &State) -> Option<(ExchangeId, Commitment)> {
+    let about = match state {
+        State::Asked(about) | State::AwaitReturn(about) | State::AwaitReceipt(about, _) => about,
+        State::Taking(taking) => taking.about(),
+        State::Showing(showing) => showing.about(),
+        _ => return None,
+    };
+    Some((about.exchange, about.subject.commitment))
+}
+
+fn keep<T: Body>(exchange: ExchangeId, kind: u8, statement: &Signed<T>) -> Output<Ask> {
+    Output::Save(Save::Statement {
+        exchange,
+        kind,
+        hash: statement.hash(),
+        bytes: codec::encode(statement),
+    })
+}
+
+impl Conversation for Ask {
+    type Save = Save;
+    type Load = Load;
+    type Fact = Fact;
+    type Outcome = Ended;
+
+    fn handle(
+        &mut self,
+        input: Input<Fact>,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Vec<Output<Self>> {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        if matches!(state, State::Over) {
+            return vec![];
+        }
+        let awaited = awaited(&state);
+        match self.step(state, input, now, rng) {
+            Ok((state, out)) => {
+                // What the node is to load it loads; only the peer can keep us waiting.
+                let waits = !matches!(
+                    state,
+                    State::Casing(_) | State::Preparing(_) | State::Examining(_) | State::Over
+                );
+                self.deadline = waits.then(|| now + SILENCE);
+                self.state = state;
+                out
+            }
+            Err(fault) => {
+                self.deadline = None;
+                self.fail(awaited, fault)
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+}

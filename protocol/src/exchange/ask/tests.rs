@@ -1,0 +1,525 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::*;
+use crate::charter::Charter;
+use crate::crypto::hash;
+use crate::exchange::answer::RefusalCode;
+use crate::exchange::bundle::{Content, Item};
+use crate::ids::Fixed;
+use crate::limits::BUNDLE_CHUNK;
+use crate::member::MemberKind;
+use crate::offer::Offer;
+use crate::terms::Party;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn person(nhs: &str) -> Subject {
+    let key = IndexKey {
+        nhs: nhs.parse().unwrap(),
+        born: "1948-11-08".parse().unwrap(),
+    };
+    let id = hash::bytes(nhs.as_bytes());
+    Subject {
+        person: PersonId(Fixed(*id.as_bytes().first_chunk().unwrap())),
+        key,
+        commitment: Commitment(id.0),
+    }
+}
+
+/// One side with its little store.
+struct Side {
+    machine: Ask,
+    own: Option<Vec<u8>>,
+    link: bool,
+    stopped: bool,
+    executed: BTreeMap<ExchangeId, (Hash, Signed<Answer>)>,
+    plain: VecDeque<u8>,
+    spool: Vec<u8>,
+    filed: Vec<(Filed, Vec<u8>)>,
+    acts: Vec<Act>,
+    sent: Vec<Vec<u8>>,
+    ended: Option<Ended>,
+}
+
+impl Side {
+    fn new(machine: Ask, body: Option<&[u8]>) -> Self {
+        Self {
+            machine,
+            own: body.map(<[u8]>::to_vec),
+            link: true,
+            stopped: false,
+            executed: BTreeMap::new(),
+            plain: VecDeque::new(),
+            spool: vec![],
+            filed: vec![],
+            acts: vec![],
+            sent: vec![],
+            ended: None,
+        }
+    }
+
+    fn feed(&mut self, input: Input<Fact>, now: Timestamp) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for output in self.machine.handle(input, now, &mut rand::rng()) {
+                match output {
+                    Output::Record(act) => self.acts.push(act),
+                    Output::Save(save) => self.save(save),
+                    Output::Send(frame) => self.sent.push(frame),
+                    Output::Load(load) => inputs.push_back(Input::Loaded(self.load(load))),
+                    Output::Close(ended) => self.ended = Some(ended),
+                }
+            }
+        }
+    }
+
+    fn save(&mut self, save: Save) {
+        match save {
+            Save::Statement { .. } => {}
+            Save::Executed {
+                exchange,
+                request,
+                answer,
+            } => {
+                self.executed.insert(exchange, (request, answer));
+            }
+            Save::Spool(plain) => self.spool.extend(plain),
+            Save::File(filed) => self.filed.push((*filed, std::mem::take(&mut self.spool))),
+        }
+    }
+
+    fn load(&mut self, load: Load) -> Fact {
+        match load {
+            Load::Case { exchange, .. } => Fact::Case(Case {
+                subject: self.link.then(|| person("9990001235")),
+                earlier: self.executed.get(&exchange).cloned(),
+                stopped: self.stopped,
+            }),
+            Load::Prepare {
+                subject,
+                categories,
+            } => Fact::Prepared(self.prepare(subject, &categories)),
+            Load::Chunk => {
+                let size = self.plain.len().min(BUNDLE_CHUNK);
+                Fact::Chunk(self.plain.drain(..size).collect())
+            }
+            Load::Examine(_) => Fact::Examined(true),
+        }
+    }
+
+    fn prepare(&mut self, subject: Subject, categories: &BTreeSet<Category>) -> Prepared {
+        let Some(body) = &self.own else {
+            return Prepared::Nothing("objection".into());
+        };
+        if !categories.contains(&Category::CarePlans) {
+            return Prepared::Nothing("nothing in these categories".into());
+        }
+        let manifest = Manifest {
+            author: self.machine.pair.me.clone(),
+            as_of: NOW,
+            subject: subject.key,
+            items: vec![Item {
+                content: Content::Record {
+                    category: Category::CarePlans,
+                    kind: "CarePlan".into(),
+                    id: "1".into(),
+                },
+                length: body.len() as u64,
+                hash: hash::bytes(body),
+            }],
+        };
+        self.plain = [&manifest.head().unwrap()[..], body].concat().into();
+        Prepared::Bundle {
+            counts: manifest.counts(),
+            length: self.plain.len() as u64,
+        }
+    }
+}
+
+fn pairs(offers: [Offer; 2]) -> (Pair, Pair) {
+    let codes: [OdsCode; 2] = ["RH8".parse().unwrap(), "L83024".parse().unwrap()];
+    let keys = [1, 2].map(|n| KeyPair::from_seed(&[n; 32]));
+    let seals = [3, 4].map(|n| Arc::new(SealSecret::from_seed(&[n; 32])));
+    let stewards = BTreeMap::from([(codes[0].clone(), keys[0].public())]);
+    let name = "Test".parse().unwrap();
+    let charter = Charter::first(name, Hash::new([0; 32]), stewards, 1, Timestamp(0));
+    let kinds = [MemberKind::AcuteTrust, MemberKind::GpPractice];
+    let party = |i: usize| Party {
+        code: &codes[i],
+        kind: kinds[i],
+        bulk: true,
+        offer: &offers[i],
+    };
+    let terms = Terms::between(party(0), party(1), &charter);
+    let pair = |me: usize, peer: usize| Pair {
+        federation: FederationId::new([9; 32]),
+        me: codes[me].clone(),
+        key: keys[me].clone(),
+        seal: Arc::clone(&seals[me]),
+        peer: codes[peer].clone(),
+        peer_key: keys[peer].public(),
+        peer_seal: seals[peer].public(),
+        terms: terms.clone(),
+        max_bundle: 10_000_000,
+    };
+    (pair(0, 1), pair(1, 0))
+}
+
+fn defaults() -> [Offer; 2] {
+    [MemberKind::AcuteTrust, MemberKind::GpPractice].map(Offer::default_for)
+}
+
+fn plan() -> Plan {
+    Plan {
+        exchange: ExchangeId::new([5; 16]),
+        match_id: MatchId::new([6; 32]),
+        handle: Handle(Fixed([7; 32])),
+        subject: person("9990001235"),
+        purpose: Purpose::Care,
+        categories: BTreeSet::new(),
+        reason: None,
+        user: User {
+            name: "Ada Nurse".into(),
+            role: "nurse".into(),
+            id: "u1".into(),
+        },
+    }
+}
+
+fn sides(offers: [Offer; 2], plan: Plan, bodies: [Option<&[u8]>; 2]) -> (Side, Side) {
+    let (one, two) = pairs(offers);
+    (
+        Side::new(Ask::requester(one, plan), bodies[0]),
+        Side::new(Ask::holder(two), bodies[1]),
+    )
+}
+
+/// Carries frames until both rest; `change` may alter or drop each, numbered over both ways.
+fn run(one: &mut Side, two: &mut Side, mut change: impl FnMut(usize, Vec<u8>) -> Option<Vec<u8>>) {
+    one.feed(Input::Opened, NOW);
+    two.feed(Input::Opened, NOW);
+    let mut number = 0;
+    loop {
+        let (forth, back) = (std::mem::take(&mut one.sent), std::mem::take(&mut two.sent));
+        if forth.is_empty() && back.is_empty() {
+            break;
+        }
+        for (frames, to) in [(forth, &mut *two), (back, &mut *one)] {
+            for frame in frames {
+                match change(number, frame) {
+                    Some(frame) => to.feed(Input::Received(frame), NOW),
+                    None => to.feed(Input::Lost, NOW),
+                }
+                number += 1;
+            }
+        }
+    }
+    for side in [one, two] {
+        if side.ended.is_none() {
+            side.feed(Input::Lost, NOW);
+        }
+    }
+}
+
+#[test]
+fn both_show_each_other_the_same_person_and_both_journal_it() {
+    let big = vec![b'x'; 3 * BUNDLE_CHUNK + 5];
+    for body in [&b"plan"[..], &big] {
+        let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(body)]);
+        run(&mut one, &mut two, |_, frame| Some(frame));
+        let (asked, held) = (one.ended.unwrap(), two.ended.unwrap());
+        assert_eq!((asked.fault, held.fault), (None, None));
+        assert_eq!(asked.reply, Some(Reply::Delivered));
+        assert_eq!(asked.received, [(Category::CarePlans, 1)]);
+        assert_eq!(asked.shown, held.received);
+        assert!(asked.acknowledged && held.acknowledged);
+        assert!(one.filed[0].1.windows(body.len()).any(|w| w == body));
+        assert!(two.filed[0].1.windows(4).any(|w| w == b"ours"));
+        assert!(!one.filed[0].0.in_return && two.filed[0].0.in_return);
+        let names = |acts: &[Act]| -> Vec<String> {
+            let name = |act: &Act| format!("{act:?}").split(' ').next().unwrap().to_owned();
+            acts.iter().map(name).collect()
+        };
+        assert_eq!(
+            names(&one.acts),
+            [
+                "Asked",
+                "AnswerHeard",
+                "Received",
+                "Returned",
+                "Shown",
+                "ReceiptHeard"
+            ]
+        );
+        assert_eq!(
+            names(&two.acts),
+            [
+                "Answered",
+                "Shown",
+                "ReceiptHeard",
+                "AnswerHeard",
+                "Received"
+            ]
+        );
+    }
+}
+
+#[test]
+fn the_user_reaches_the_holder_sealed_and_stands_in_its_journal() {
+    let (mut one, mut two) = sides(defaults(), plan(), [None, None]);
+    let mut seen = vec![];
+    run(&mut one, &mut two, |_, frame| {
+        seen.extend_from_slice(&frame);
+        Some(frame)
+    });
+    assert!(!seen.windows(3).any(|w| w == b"Ada"));
+    assert!(
+        matches!(&two.acts[0], Act::Answered { user, outcome: Outcome::NothingToShow, private: Some(why), .. }
+        if user.name == "Ada Nurse" && why == "objection")
+    );
+    assert_eq!(one.ended.unwrap().reply, Some(Reply::NothingToShow));
+}
+
+#[test]
+fn a_refusal_has_its_code_and_nothing_follows_it() {
+    let refused = |offers, plan, link, stopped| {
+        let (mut one, mut two) = sides(offers, plan, [Some(b"ours"), Some(b"theirs")]);
+        (two.link, two.stopped) = (link, stopped);
+        run(&mut one, &mut two, |_, frame| Some(frame));
+        assert!(two.filed.is_empty() && one.filed.is_empty());
+        let ended = one.ended.unwrap();
+        assert_eq!(ended.fault, None);
+        ended.reply.unwrap()
+    };
+    let code = Reply::Refused;
+    assert_eq!(
+        refused(defaults(), plan(), false, false),
+        code(RefusalCode::NotLinked)
+    );
+    assert_eq!(
+        refused(defaults(), plan(), true, true),
+        code(RefusalCode::Stopped)
+    );
+    let wants = |purpose, category| Plan {
+        purpose,
+        categories: BTreeSet::from([category]),
+        ..plan()
+    };
+    assert_eq!(
+        refused(
+            defaults(),
+            wants(Purpose::Care, Category::Safeguarding),
+            true,
+            false
+        ),
+        code(RefusalCode::OutsideOffer)
+    );
+    assert_eq!(
+        refused(
+            defaults(),
+            wants(Purpose::SharedCare, Category::Problems),
+            true,
+            false
+        ),
+        code(RefusalCode::PurposeNotSupported)
+    );
+}
+
+#[test]
+fn an_emergency_needs_a_named_user_and_a_reason() {
+    let named = |name: &str, reason: Option<&str>| {
+        let plan = Plan {
+            purpose: Purpose::Emergency,
+            reason: reason.map(|r| r.parse().unwrap()),
+            user: User {
+                name: name.into(),
+                ..plan().user
+            },
+            ..plan()
+        };
+        let (mut one, mut two) = sides(defaults(), plan, [None, Some(b"theirs")]);
+        run(&mut one, &mut two, |_, frame| Some(frame));
+        (one.ended.unwrap().reply, two.ended.unwrap().fault)
+    };
+    assert_eq!(
+        named("Ada", Some("unconscious")),
+        (Some(Reply::Delivered), None)
+    );
+    let without = |fault| (None, Some(Fault::Unfit(fault)));
+    assert_eq!(named("Ada", None), without("an emergency without a reason"));
+    assert_eq!(
+        named(" ", Some("x")),
+        without("a request without a named user")
+    );
+}
+
+#[test]
+fn show_in_return_can_be_switched_off_and_changes_no_answer() {
+    let mut offers = defaults();
+    offers[0].show_in_return = false;
+    let (mut one, mut two) = sides(offers, plan(), [Some(b"ours"), Some(b"theirs")]);
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    assert_eq!(one.ended.unwrap().reply, Some(Reply::Delivered));
+    assert_eq!(one.filed.len(), 1);
+    assert!(two.filed.is_empty());
+    assert_eq!(two.ended.unwrap().fault, None);
+}
+
+#[test]
+fn a_bundle_about_somebody_else_is_quarantined_and_nothing_follows_it() {
+    let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(b"theirs")]);
+    // The requester's own person under this handle is somebody else than the holder's.
+    one.machine = Ask::requester(
+        pairs(defaults()).0,
+        Plan {
+            subject: person("9990014965"),
+            ..plan()
+        },
+    );
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    let (asked, held) = (one.ended.unwrap(), two.ended.unwrap());
+    assert!(asked.quarantined && asked.received.is_empty() && asked.shown.is_empty());
+    assert_eq!(one.filed[0].0.verdict, Verdict::WrongPerson);
+    assert!(two.filed.is_empty());
+    assert!(held.acknowledged);
+    assert!(
+        two.acts
+            .iter()
+            .any(|act| matches!(act, Act::ReceiptHeard { filed: false, .. }))
+    );
+}
+
+#[test]
+fn an_exchange_is_executed_once() {
+    let (mut one, mut two) = sides(defaults(), plan(), [None, Some(b"theirs")]);
+    let mut request = None;
+    run(&mut one, &mut two, |number, frame| {
+        if number == 0 {
+            request = Some(frame.clone());
+        }
+        Some(frame)
+    });
+    let again = |frame: Vec<u8>, executed| {
+        let (_, mut holder) = sides(defaults(), plan(), [None, Some(b"theirs")]);
+        holder.executed = executed;
+        holder.feed(Input::Opened, NOW);
+        holder.feed(Input::Received(frame), NOW);
+        (holder.sent, holder.ended.unwrap().fault)
+    };
+    let (sent, fault) = again(request.clone().unwrap(), two.executed.clone());
+    assert_eq!((sent.len(), sent[0][0], fault), (1, kind::ANSWER, None));
+    let other = Plan {
+        purpose: Purpose::Safeguarding,
+        ..plan()
+    };
+    let (mut one, _) = sides(defaults(), other, [None, None]);
+    one.feed(Input::Opened, NOW);
+    let (sent, fault) = again(one.sent.remove(0), two.executed);
+    let used = "another request under an exchange id used before";
+    assert_eq!((sent.len(), fault), (0, Some(Fault::Unfit(used))));
+}
+
+#[test]
+fn a_line_lost_at_any_frame_ends_both_sides_with_what_was_filed_before() {
+    let frames = {
+        let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(b"theirs")]);
+        let mut frames = 0;
+        run(&mut one, &mut two, |number, frame| {
+            frames = number + 1;
+            Some(frame)
+        });
+        frames
+    };
+    assert!(frames >= 10, "{frames}");
+    for cut in 0..frames {
+        let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(b"theirs")]);
+        run(&mut one, &mut two, |number, frame| {
+            (number < cut).then_some(frame)
+        });
+        let (asked, held) = (one.ended.unwrap(), two.ended.unwrap());
+        assert!(asked.fault.is_some() || held.fault.is_some(), "{cut}");
+        assert_eq!(
+            one.filed.len(),
+            usize::from(!asked.received.is_empty()),
+            "{cut}"
+        );
+        assert_eq!(
+            two.filed.len(),
+            usize::from(!held.received.is_empty()),
+            "{cut}"
+        );
+    }
+}
+
+#[test]
+fn a_bit_changed_in_any_frame_is_never_filed() {
+    let mut cut = 0;
+    loop {
+        let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(b"theirs")]);
+        let mut frames = 0;
+        run(&mut one, &mut two, |number, mut frame| {
+            frames = number + 1;
+            if number == cut {
+                let at = frame.len() / 2;
+                frame[at] ^= 4;
+            }
+            Some(frame)
+        });
+        if cut >= frames {
+            break;
+        }
+        let faults = [one.ended.unwrap().fault, two.ended.unwrap().fault];
+        assert!(faults.iter().any(Option::is_some), "{cut}");
+        cut += 1;
+    }
+    assert!(cut >= 10);
+}
+
+#[test]
+fn requests_of_another_time_or_addressee_are_refused_by_name() {
+    let fault = |now: Timestamp| {
+        let (mut one, mut two) = sides(defaults(), plan(), [None, Some(b"theirs")]);
+        one.feed(Input::Opened, NOW);
+        two.feed(Input::Opened, now);
+        two.feed(Input::Received(one.sent.remove(0)), now);
+        two.ended.map(|ended| ended.fault.unwrap().to_string())
+    };
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    assert_eq!(fault(NOW + minutes(4)), None);
+    let late = "the other side's statement does not fit: a request that has expired";
+    assert_eq!(fault(NOW + minutes(6)).as_deref(), Some(late));
+    assert!(fault(NOW - minutes(6)).unwrap().contains("ahead of time"));
+}
+
+#[test]
+fn a_silent_peer_and_a_stray_message_end_the_exchange_by_name() {
+    let (mut one, mut two) = sides(defaults(), plan(), [None, None]);
+    one.feed(Input::Opened, NOW);
+    let deadline = one.machine.deadline().unwrap();
+    one.feed(Input::DeadlinePassed, deadline);
+    assert_eq!(one.ended.unwrap().fault, Some(Fault::Silent));
+    assert!(
+        one.acts
+            .iter()
+            .any(|act| matches!(act, Act::AnswerHeard { answer: None, .. }))
+    );
+    two.feed(Input::Opened, NOW);
+    two.feed(Input::Received(vec![99]), NOW);
+    assert_eq!(two.sent, [wire::frame(wire::UNSUPPORTED, &())]);
+    assert_eq!(two.ended.unwrap().fault, Some(Fault::OutOfOrder));
+}
+
+#[test]
+fn a_bundle_over_the_receivers_limit_is_not_taken() {
+    let big = vec![b'x'; 300_000];
+    let (mut one, mut two) = sides(defaults(), plan(), [None, Some(&big)]);
+    one.machine.pair.max_bundle = 100_000;
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    assert_eq!(one.ended.unwrap().fault, Some(Fault::TooLarge));
+    let (mut one, mut two) = sides(defaults(), plan(), [None, Some(&big)]);
+    two.machine.pair.max_bundle = 100_000;
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    let unable = Reply::Refused(RefusalCode::NotReasonablyAble);
+    assert_eq!(one.ended.unwrap().reply, Some(unable));
+}

@@ -1,0 +1,317 @@
+//! Showing a bundle and taking one: the same for both roles.
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use super::{About, Ask, Fault, Filed, Load, Pair, Role, Save, State, Step, keep, kind};
+use crate::category::Category;
+use crate::codec::{self, Bytes};
+use crate::conversation::Output;
+use crate::crypto::seal::{Opener, Sealer, SecretKey, TAG};
+use crate::exchange::answer::{Receipt, Verdict};
+use crate::exchange::bundle::{self, Manifest, Reading, Root, Shown};
+use crate::ids::{Hash, OdsCode};
+use crate::journal::{Act, Outcome};
+use crate::limits::{BUNDLE_CHUNK, MAX_BULK_FRAME, MAX_FRAME};
+use crate::statement::Signed;
+use crate::time::Timestamp;
+use crate::wire;
+
+/// Opens the bundle that follows.
+#[derive(Serialize, Deserialize)]
+struct Key {
+    key: SecretKey,
+    /// Bytes of plaintext, padding included.
+    size: u64,
+}
+
+fn context(pair: &Pair, about: &About, from: &OdsCode, to: &OdsCode) -> Hash {
+    bundle::context(
+        &pair.federation,
+        &about.exchange,
+        from,
+        to,
+        &about.match_id,
+        &about.handle,
+    )
+}
+
+/// The next chunk's plaintext length when `left` bytes are left, and whether it is the last.
+fn chunk(left: u64) -> (usize, bool) {
+    let size = usize::try_from(left).map_or(BUNDLE_CHUNK, |left| left.min(BUNDLE_CHUNK));
+    (size, left <= BUNDLE_CHUNK as u64)
+}
+
+/// A bundle of ours on its way.
+pub(super) struct Showing {
+    about: About,
+    counts: Vec<(Category, u32)>,
+    sealer: Sealer,
+    root: Root,
+    key: Hash,
+    size: u64,
+    /// Plaintext still to come, padding included and not.
+    left: u64,
+    unpadded: u64,
+}
+
+impl Showing {
+    pub(super) fn start(
+        pair: &Pair,
+        about: About,
+        counts: Vec<(Category, u32)>,
+        length: u64,
+        rng: &mut dyn CryptoRng,
+    ) -> (Self, super::Out) {
+        let key = SecretKey::generate(rng);
+        let size = bundle::padded(length);
+        let showing = Self {
+            sealer: Sealer::new(&key, context(pair, &about, &pair.me, &pair.peer)),
+            key: key.commit(&about.exchange),
+            root: Root::default(),
+            counts,
+            size,
+            left: size,
+            unpadded: length,
+            about,
+        };
+        let opens = Key { key, size };
+        let out = vec![
+            Output::Send(wire::frame(kind::KEY, &opens)),
+            Output::Load(Load::Chunk),
+        ];
+        (showing, out)
+    }
+
+    pub(super) const fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+/// A bundle of the peer's on its way.
+pub(super) struct Taking {
+    about: About,
+    stream: Option<Incoming>,
+}
+
+struct Incoming {
+    opener: Opener,
+    reading: Reading,
+    root: Root,
+    key: Hash,
+    size: u64,
+    left: u64,
+}
+
+impl Taking {
+    pub(super) const fn new(about: About) -> Self {
+        Self {
+            about,
+            stream: None,
+        }
+    }
+
+    pub(super) const fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+/// A bundle that came whole, and may yet be about somebody else.
+pub(super) struct Examining {
+    about: About,
+    manifest: Manifest,
+    shown: Signed<Shown>,
+}
+
+impl Ask {
+    pub(super) fn show_chunk(&mut self, mut showing: Showing, mut plain: Vec<u8>) -> Step {
+        let (size, last) = chunk(showing.left);
+        if plain.len() as u64 != showing.unpadded.min(size as u64) {
+            return Err(Fault::Ours);
+        }
+        showing.unpadded -= plain.len() as u64;
+        showing.left -= size as u64;
+        plain.reserve(size + TAG - plain.len());
+        plain.resize(size, 0);
+        showing.sealer.seal(&mut plain, last);
+        showing.root.add(&plain);
+        let mut out = vec![Output::Send(wire::frame(kind::CHUNK, &Bytes(plain)))];
+        if !last {
+            out.push(Output::Load(Load::Chunk));
+            return Ok((State::Showing(Box::new(showing)), out));
+        }
+        let Showing {
+            about,
+            counts,
+            root,
+            key,
+            size,
+            ..
+        } = showing;
+        let shown = Shown {
+            federation: self.pair.federation,
+            exchange: about.exchange,
+            from: self.pair.me.clone(),
+            to: self.pair.peer.clone(),
+            match_id: about.match_id,
+            handle: about.handle,
+            root: root.hash(),
+            key,
+            size,
+        };
+        let shown = Signed::sign(&shown, &self.pair.key);
+        self.ended.shown.clone_from(&counts);
+        out.push(keep(about.exchange, kind::COMMITMENT, &shown));
+        out.push(Output::Record(Act::Shown {
+            exchange: about.exchange,
+            peer: self.pair.peer.clone(),
+            person: about.subject.commitment,
+            commitment: shown.hash(),
+            counts,
+        }));
+        out.push(Output::Send(wire::frame(kind::COMMITMENT, &shown)));
+        Ok((State::AwaitReceipt(about, shown.hash()), out))
+    }
+
+    pub(super) fn take_key(&mut self, mut taking: Taking, message: &[u8]) -> Step {
+        let Key { key, size } = codec::decode(message, MAX_FRAME)?;
+        if taking.stream.is_some() {
+            return Err(Fault::OutOfOrder);
+        }
+        if size > bundle::padded(self.pair.max_bundle) {
+            return Err(Fault::TooLarge);
+        }
+        let context = context(&self.pair, &taking.about, &self.pair.peer, &self.pair.me);
+        taking.stream = Some(Incoming {
+            opener: Opener::new(&key, context),
+            reading: Reading::default(),
+            root: Root::default(),
+            key: key.commit(&taking.about.exchange),
+            size,
+            left: size,
+        });
+        Ok((State::Taking(Box::new(taking)), vec![]))
+    }
+
+    pub(super) fn take_chunk(&mut self, mut taking: Taking, message: &[u8]) -> Step {
+        let Bytes(mut sealed) = codec::decode(message, MAX_BULK_FRAME)?;
+        let stream = taking.stream.as_mut().ok_or(Fault::OutOfOrder)?;
+        let (size, last) = chunk(stream.left);
+        if stream.left == 0 || sealed.len() != size + TAG {
+            return Err(Fault::Sealed);
+        }
+        stream.root.add(&sealed);
+        let opened = stream.opener.open(&mut sealed, last);
+        opened.map_err(|_| Fault::Sealed)?;
+        stream.reading.push(&sealed)?;
+        stream.left -= size as u64;
+        let out = vec![Output::Save(Save::Spool(sealed))];
+        Ok((State::Taking(Box::new(taking)), out))
+    }
+
+    pub(super) fn take_commitment(&mut self, taking: Taking, message: &[u8]) -> Step {
+        let Taking { about, stream } = taking;
+        let stream = stream.ok_or(Fault::OutOfOrder)?;
+        if stream.left != 0 {
+            return Err(Fault::Sealed);
+        }
+        let (shown, body): (_, Shown) = self.theirs(message)?;
+        let expected = Shown {
+            federation: self.pair.federation,
+            exchange: about.exchange,
+            from: self.pair.peer.clone(),
+            to: self.pair.me.clone(),
+            match_id: about.match_id,
+            handle: about.handle,
+            root: stream.root.hash(),
+            key: stream.key,
+            size: stream.size,
+        };
+        if body != expected {
+            return Err(Fault::Unfit("a commitment to another bundle than was sent"));
+        }
+        let manifest = stream.reading.finish()?;
+        if manifest.author != self.pair.peer {
+            return Err(Fault::Unfit("a bundle in another member's name"));
+        }
+        let key = about.subject.key;
+        let examining = Examining {
+            about,
+            manifest,
+            shown,
+        };
+        let out = vec![Output::Load(Load::Examine(key))];
+        Ok((State::Examining(Box::new(examining)), out))
+    }
+
+    /// The wrong-person check has been made: file or quarantine, and say which.
+    pub(super) fn examined(&mut self, examining: Examining, ours: bool, now: Timestamp) -> Step {
+        let Examining {
+            about,
+            manifest,
+            shown,
+        } = examining;
+        let verdict = if ours && manifest.subject == about.subject.key {
+            Verdict::Opened
+        } else {
+            Verdict::WrongPerson
+        };
+        let counts = manifest.counts();
+        let receipt = Receipt {
+            exchange: about.exchange,
+            commitment: shown.hash(),
+            from: self.pair.me.clone(),
+            to: self.pair.peer.clone(),
+            verdict,
+            at: now,
+        };
+        let receipt = Signed::sign(&receipt, &self.pair.key);
+        let outcome = match verdict {
+            Verdict::Opened => {
+                self.ended.received.clone_from(&counts);
+                Outcome::Delivered(counts)
+            }
+            Verdict::WrongPerson => {
+                self.ended.quarantined = true;
+                Outcome::WrongPerson
+            }
+        };
+        let mut out = vec![
+            Output::Save(Save::File(Box::new(Filed {
+                exchange: about.exchange,
+                from: self.pair.peer.clone(),
+                person: about.subject.person,
+                commitment: about.subject.commitment,
+                purpose: about.purpose,
+                at: now,
+                in_return: self.role == Role::Holder,
+                manifest,
+                verdict,
+                shown: shown.hash(),
+            }))),
+            keep(about.exchange, kind::COMMITMENT, &shown),
+            keep(about.exchange, kind::RECEIPT, &receipt),
+            Output::Record(Act::Received {
+                exchange: about.exchange,
+                peer: self.pair.peer.clone(),
+                person: about.subject.commitment,
+                commitment: shown.hash(),
+                receipt: receipt.hash(),
+                outcome,
+            }),
+            Output::Send(wire::frame(kind::RECEIPT, &receipt)),
+        ];
+        if self.role == Role::Holder {
+            out.push(self.close());
+            return Ok((State::Over, out));
+        }
+        // Whoever showed us somebody else may have the wrong person under this handle: nothing of
+        // ours follows.
+        let (state, more) = match verdict {
+            Verdict::Opened => self.begin_return(about)?,
+            Verdict::WrongPerson => self.return_nothing(&about, now)?,
+        };
+        out.extend(more);
+        Ok((state, out))
+    }
+}
