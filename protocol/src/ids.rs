@@ -120,6 +120,11 @@ fixed!(
     32
 );
 fixed!(
+    /// The first sixteen bytes of a hash: enough to find out who lacks what.
+    Digest,
+    16
+);
+fixed!(
     /// An Ed25519 public key (RFC 8032): an organisation key or a node key.
     PublicKey,
     32
@@ -159,6 +164,15 @@ fixed!(
     Commitment,
     32
 );
+
+impl Hash {
+    /// The first sixteen bytes.
+    pub fn digest(&self) -> Digest {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&self.as_bytes()[..16]);
+        Digest::new(digest)
+    }
+}
 
 /// The name two members use for one person inside one match. Tells nothing without the match, yet
 /// never reaches a log or the journal, so it has no `Display`.

@@ -21,6 +21,7 @@ pub mod member;
 
 pub mod charter;
 pub mod offer;
+pub mod roster;
 pub mod terms;
 
 pub mod exchange;

@@ -1,0 +1,366 @@
+//! The roster: who is a member, with which keys, addresses and offer (protocol.md section 1).
+//!
+//! It is a pure function of the charter and the set of valid statements: no leader, no order, no
+//! clock. Two nodes that hold the same statements compute the same roster.
+//!
+//! **The walk.** The stewards' statements about a member are followed upward from `n` = 1. At each
+//! number those are considered that name the statement taken before and fit what the member is
+//! then; remove is taken before limit before key before reinstate before succeed before admit, then
+//! the smaller hash. Where there was a choice, all are shown as evidence.
+//!
+//! **What fits.** The first must be an `admit`. `admit` fits always (a member that was removed or
+//! left joins anew; particulars change); `reinstate` and `key` fit anyone admitted once; `limit` and
+//! `remove` anyone not removed.
+//!
+//! **Self statements** count under the newest `admit`, `reinstate` or `key`; see [`own`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::category::words;
+use crate::charter::{self, Charter};
+use crate::codec;
+use crate::ids::{FederationId, Hash, OdsCode, PublicKey, SealKey};
+use crate::member::MemberKind;
+use crate::offer::{self, Offer};
+use crate::statement;
+use crate::terms::{Party, Terms};
+use crate::text::Line;
+use crate::time::Timestamp;
+
+pub mod decision;
+pub mod own;
+pub mod statements;
+pub mod sync;
+mod walk;
+
+pub use decision::{Admission, Decision, StewardStatement};
+pub use own::{Claim, Contact, NodeKeys, SelfStatement};
+pub use statements::{Statement, Statements, Welcome};
+
+words! {
+    /// What a member is at this moment.
+    Status {
+        /// A member like any other.
+        Admitted = "admitted",
+        /// Its bulk lane is off.
+        Limited = "limited",
+        /// Removed by stewards.
+        Removed = "removed",
+        /// It left.
+        Left = "left",
+        /// It said two different things at once; no node key is valid.
+        Contested = "contested",
+    }
+}
+
+/// One member, or former member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Its code.
+    pub code: OdsCode,
+    /// What it was admitted as.
+    pub kind: MemberKind,
+    /// Its name.
+    pub name: Line,
+    /// Its organisation key.
+    pub organisation: PublicKey,
+    /// People it may at most put into its advert.
+    pub population: u64,
+    /// What it is now.
+    pub status: Status,
+    /// Why, where stewards gave a reason or it can be told.
+    pub why: Option<String>,
+    /// When stewards last spoke about it.
+    pub since: Timestamp,
+    /// Number and hash of the last steward statement taken.
+    pub last: (u32, Hash),
+    /// The number self statements must hang on.
+    pub anchor: u32,
+    /// Its node's keys: none if it named none, its node never spoke, or it is no active member.
+    pub node: Option<NodeKeys>,
+    /// Where and through whom it is reached.
+    pub contact: Option<Contact>,
+    /// Its current offer.
+    pub offer: Option<Offer>,
+    /// Contradictions found.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Statements that contradict each other, by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Evidence {
+    /// Stewards decided more than one thing under one number.
+    Decisions {
+        /// The number.
+        n: u32,
+        /// What was taken.
+        taken: Hash,
+        /// What was passed over.
+        passed: Vec<Hash>,
+    },
+    /// A member said two things under one `u`.
+    Own {
+        /// Whose key signed both.
+        signer: PublicKey,
+        /// The number.
+        u: u32,
+        /// The two.
+        statements: Vec<Hash>,
+    },
+}
+
+impl Member {
+    /// Whether it takes part: admitted or limited.
+    pub const fn is_active(&self) -> bool {
+        matches!(self.status, Status::Admitted | Status::Limited)
+    }
+
+    /// Its seal key, if it has a valid node.
+    pub fn seal(&self) -> Option<SealKey> {
+        self.node.map(|node| node.seal)
+    }
+}
+
+/// Who is a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    federation: FederationId,
+    charter_hash: Hash,
+    charter: Charter,
+    members: BTreeMap<OdsCode, Member>,
+    nodes: BTreeMap<PublicKey, OdsCode>,
+}
+
+impl Roster {
+    /// The roster these statements make.
+    pub fn of(statements: &Statements) -> Self {
+        let mut members: BTreeMap<OdsCode, Member> = statements
+            .books()
+            .filter_map(|(code, book)| Some((code.clone(), walk::member(code, book)?)))
+            .collect();
+        let mut nodes = BTreeMap::new();
+        for (code, member) in &mut members {
+            let Some(keys) = member.node else { continue };
+            // A node key counts once it signed a contact for this very member, so nobody can claim
+            // another's. One key that did so for two members serves the first in order of codes.
+            if let Some(other) = nodes.get(&keys.node) {
+                member.node = None;
+                member.why = Some(format!("its node key is already that of {other}"));
+            } else {
+                nodes.insert(keys.node, code.clone());
+            }
+        }
+        let (federation, charter_hash) = statements.under();
+        Self {
+            federation,
+            charter_hash,
+            charter: statements.charter().clone(),
+            members,
+            nodes,
+        }
+    }
+
+    /// The federation.
+    pub const fn federation(&self) -> FederationId {
+        self.federation
+    }
+
+    /// The charter.
+    pub const fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// Everyone ever admitted, in the order of their codes.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// The member, or former member, of this code.
+    pub fn member(&self, code: &OdsCode) -> Option<&Member> {
+        self.members.get(code)
+    }
+
+    /// The active member whose node this is: whoever is none is a stranger.
+    pub fn by_node(&self, node: &PublicKey) -> Option<&Member> {
+        self.members.get(self.nodes.get(node)?)
+    }
+
+    /// The terms between two members.
+    ///
+    /// # Errors
+    /// If one of them takes no part or has published no offer.
+    pub fn terms(&self, one: &OdsCode, other: &OdsCode) -> Result<Terms, NoTerms> {
+        if one == other {
+            return Err(NoTerms::Oneself(one.clone()));
+        }
+        let party = |code: &OdsCode| {
+            let member = self.members.get(code);
+            let member = member.ok_or_else(|| NoTerms::Unknown(code.clone()))?;
+            if !member.is_active() {
+                return Err(NoTerms::Inactive(code.clone(), member.status));
+            }
+            let offer = member.offer.as_ref();
+            let offer = offer.ok_or_else(|| NoTerms::NoOffer(code.clone()))?;
+            Ok(Party {
+                code: &member.code,
+                kind: member.kind,
+                bulk: member.status == Status::Admitted,
+                offer,
+            })
+        };
+        Ok(Terms::between(party(one)?, party(other)?, &self.charter))
+    }
+
+    /// A decision about a member, for stewards to sign: the next in its chain.
+    ///
+    /// # Errors
+    /// If it would not fit what the member is now.
+    pub fn decide(
+        &self,
+        about: &OdsCode,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Result<StewardStatement, Refusal> {
+        let member = self.members.get(about);
+        let status = member.map(|member| member.status);
+        if !walk::fits(status, decision.kind()) {
+            return Err(Refusal::DoesNotFit {
+                about: about.clone(),
+                kind: decision.kind().word(),
+                status: status.map_or("not a member", Status::word),
+            });
+        }
+        if let Decision::Admit(admission) = decision {
+            admission.check()?;
+        }
+        let (n, previous) = member.map_or((0, decision::NOTHING), |member| member.last);
+        Ok(StewardStatement::new(
+            (self.federation, self.charter_hash),
+            about.clone(),
+            (n + 1, previous),
+            now,
+            decision,
+        ))
+    }
+
+    /// The number the self statements of a joining organisation must hang on.
+    pub fn next_anchor(&self, code: &OdsCode) -> u32 {
+        self.members.get(code).map_or(1, |member| member.last.0 + 1)
+    }
+
+    /// Addresses of the active members' nodes.
+    pub fn addresses(&self) -> BTreeMap<PublicKey, BTreeSet<&str>> {
+        let of = |(node, code): (&PublicKey, &OdsCode)| {
+            let contact = self.members.get(code)?.contact.as_ref()?;
+            let addresses = contact.addresses.iter().map(Line::as_str).collect();
+            Some((*node, addresses))
+        };
+        self.nodes.iter().filter_map(of).collect()
+    }
+}
+
+/// Whether a statement was news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was not held before.
+    New,
+    /// It, or what proves the same, was.
+    Known,
+}
+
+/// Why there are no terms.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoTerms {
+    /// Terms are between two.
+    #[error("{0} has no terms with itself; name another member")]
+    Oneself(OdsCode),
+    /// Not a member.
+    #[error("{0} is not a member; `fairshare members` lists who is")]
+    Unknown(OdsCode),
+    /// No active member.
+    #[error("{0} takes no part: it is {1}")]
+    Inactive(OdsCode, Status),
+    /// No offer.
+    #[error("{0} has published no offer; ask it to run `fairshare offer publish`")]
+    NoOffer(OdsCode),
+}
+
+/// Why a statement is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is about another federation.
+    #[error("the statement belongs to another federation")]
+    OtherFederation,
+    /// It was decided under a charter version that is not ours.
+    #[error("the statement was decided under another charter")]
+    OtherCharter,
+    /// Too few stewards signed.
+    #[error("signed by {given} stewards where {needed} are needed")]
+    TooFewStewards {
+        /// How many signed.
+        given: usize,
+        /// How many must.
+        needed: u16,
+    },
+    /// A signature that should not be there.
+    #[error(transparent)]
+    Charter(#[from] charter::Refusal),
+    /// A number out of range, or a first statement with a predecessor.
+    #[error("the statement's number is out of range or does not go with its predecessor")]
+    Number,
+    /// A kind from a later version.
+    #[error("statements of kind {0} are not supported; a newer version may know them")]
+    UnknownKind(u16),
+    /// Succession is reserved.
+    #[error("`succeed` is not supported yet")]
+    Succeed,
+    /// Not what the kind carries.
+    #[error("the statement does not carry what its kind should")]
+    Body,
+    /// Nobody, or more than an advert holds.
+    #[error("a population of {0}; give at least 1 and at most 4194304")]
+    Population(u64),
+    /// Too many, one twice, or one that is no multiaddr.
+    #[error("addresses must be at most 16 different multiaddrs such as /ip4/10.0.0.5/tcp/4850")]
+    Addresses,
+    /// An offer that is none.
+    #[error(transparent)]
+    Offer(#[from] offer::Refusal),
+    /// Dated ahead of our clock; it may be taken later.
+    #[error("dated {0}, more than 5 minutes ahead of this node's clock; check both clocks")]
+    Ahead(Timestamp),
+    /// Nothing held names its signer; it may be taken later.
+    #[error("nothing known names this statement's signer")]
+    Unfounded,
+    /// A bound of `limits.rs` is reached.
+    #[error("no more statements of this kind about this member are kept")]
+    Full,
+    /// A decision that does not fit what the member is.
+    #[error("`{kind}` does not fit {about}, which is {status}")]
+    DoesNotFit {
+        /// Whom it concerns.
+        about: OdsCode,
+        /// The decision.
+        kind: &'static str,
+        /// What the member is.
+        status: &'static str,
+    },
+    /// A signature or the bytes.
+    #[error(transparent)]
+    Statement(#[from] statement::Error),
+    /// The bytes are no statement.
+    #[error(transparent)]
+    Codec(#[from] codec::Error),
+}
+
+impl Refusal {
+    /// Whether the same statement may be taken another time: whoever sent it did no wrong.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Ahead(_) | Self::Unfounded | Self::Full)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! The roster conversation, both sides.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::super::sync::{Outcome, Sync};
+use super::*;
+use crate::conversation::{Conversation, Input, Output};
+use crate::journal::Act;
+use crate::limits::{CLOCK_SKEW, SILENCE};
+use crate::wire;
+
+/// One side, and the node around it.
+struct Side {
+    held: Statements,
+    talk: Sync,
+    saved: usize,
+    bytes: usize,
+    ended: Option<Outcome>,
+}
+
+impl Side {
+    fn new(held: &Statements) -> Self {
+        Self {
+            held: held.clone(),
+            talk: Sync::new(held.clone(), None),
+            saved: 0,
+            bytes: 0,
+            ended: None,
+        }
+    }
+
+    /// Runs one input; frames for the other side.
+    fn run(&mut self, input: Input<std::convert::Infallible>) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut recorded = 0;
+        for output in self.talk.handle(input, NOW, &mut StdRng::seed_from_u64(1)) {
+            match output {
+                Output::Record(_) => recorded += 1,
+                Output::Save(statement) => {
+                    assert!(recorded > 0 && frames.is_empty());
+                    self.saved += 1;
+                    assert_eq!(self.held.insert(statement, NOW), Ok(Inserted::New));
+                }
+                Output::Send(frame) => {
+                    assert!(frame.len() <= crate::limits::MAX_FRAME);
+                    self.bytes += frame.len();
+                    frames.push(frame);
+                }
+                Output::Load(never) => match never {},
+                Output::Close(outcome) => {
+                    assert_eq!(self.ended.replace(outcome), None);
+                }
+            }
+        }
+        frames
+    }
+}
+
+fn converse(one: &mut Side, other: &mut Side) {
+    let mut to_other: std::collections::VecDeque<_> = one.run(Input::Opened).into();
+    let mut to_one: std::collections::VecDeque<_> = other.run(Input::Opened).into();
+    loop {
+        if let Some(frame) = to_other.pop_front() {
+            to_one.extend(other.run(Input::Received(frame)));
+        } else if let Some(frame) = to_one.pop_front() {
+            to_other.extend(one.run(Input::Received(frame)));
+        } else {
+            return;
+        }
+    }
+}
+
+fn synced(learned: usize, sent: usize) -> Option<Outcome> {
+    Some(Outcome::Synced {
+        learned,
+        sent,
+        skipped: 0,
+    })
+}
+
+#[test]
+fn two_nodes_tell_each_other_what_the_other_lacks() {
+    let mut base = founded();
+    join(&mut base, "A1", 11, 21);
+    let (mut one, mut other) = (base.clone(), base);
+    join(&mut one, "B1", 12, 22);
+    join(&mut other, "C1", 13, 23);
+    let limit = next(&other, "A1", &Decision::Limit(reason("x")));
+    insert(&mut other, limit).unwrap();
+    let (mut one, mut other) = (Side::new(&one), Side::new(&other));
+    converse(&mut one, &mut other);
+    assert_eq!(one.ended, synced(5, 4));
+    assert_eq!(other.ended, synced(4, 5));
+    assert_eq!(Roster::of(&one.held), Roster::of(&other.held));
+    assert_eq!(one.saved, 5);
+    // A second time there is nothing to say.
+    let (mut one, mut other) = (Side::new(&one.held), Side::new(&other.held));
+    converse(&mut one, &mut other);
+    assert_eq!((one.ended, other.ended), (synced(0, 0), synced(0, 0)));
+    assert!(one.bytes < 100);
+}
+
+#[test]
+fn nodes_that_differ_by_little_say_little() {
+    let mut base = founded();
+    for n in 0..150 {
+        let admit = next(&base, &format!("M{n}"), &admission(11));
+        insert(&mut base, admit).unwrap();
+    }
+    let mut more = base.clone();
+    for n in 0..10 {
+        let limit = next(&more, &format!("M{n}"), &Decision::Limit(reason("x")));
+        insert(&mut more, limit).unwrap();
+    }
+    let (mut one, mut other) = (Side::new(&base), Side::new(&more));
+    converse(&mut one, &mut other);
+    assert_eq!(one.ended, synced(10, 0));
+    // Both directions: per member a digest each way, plus what differs.
+    let bytes = one.bytes + other.bytes;
+    assert!(bytes < 2 * 150 * 27 + 10 * 600, "{bytes} bytes");
+    assert_eq!(Roster::of(&one.held), Roster::of(&more));
+}
+
+#[test]
+fn a_newcomer_learns_more_than_one_frame_holds() {
+    let mut full = founded();
+    for n in 0..20 {
+        join(&mut full, &format!("M{n}"), 30 + n, 60 + n);
+    }
+    let (mut one, mut other) = (Side::new(&founded()), Side::new(&full));
+    converse(&mut one, &mut other);
+    assert_eq!(one.ended, synced(80, 0));
+    assert!(other.bytes > crate::limits::MAX_FRAME);
+    assert_eq!(Roster::of(&one.held), Roster::of(&full));
+}
+
+#[test]
+fn a_statement_from_the_future_is_skipped_and_learned_later() {
+    let base = founded();
+    let ahead = NOW + CLOCK_SKEW * 2;
+    let body = Roster::of(&base)
+        .decide(&code("A1"), &admission(11), ahead)
+        .unwrap();
+    let mut signed = CoSigned::draft(&body);
+    signed.add(&key(1));
+    signed.add(&key(2));
+    let mut fast = base.clone();
+    fast.insert(Statement::Steward(signed), ahead).unwrap();
+    let (mut one, mut other) = (Side::new(&base), Side::new(&fast));
+    converse(&mut one, &mut other);
+    let skipped = Outcome::Synced {
+        learned: 0,
+        sent: 0,
+        skipped: 1,
+    };
+    assert_eq!(one.ended, Some(skipped));
+    assert!(one.held.is_empty());
+}
+
+/// What our side says and does when a hostile peer sends these frames after its hello.
+fn against(frames: &[Vec<u8>]) -> (Option<Outcome>, Vec<Output<Sync>>) {
+    let mut base = founded();
+    join(&mut base, "A1", 11, 21);
+    let mut talk = Sync::new(base.clone(), Some(code("B1")));
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut said = talk.handle(Input::Opened, NOW, &mut rng);
+    for frame in frames {
+        said.extend(talk.handle(Input::Received(frame.clone()), NOW, &mut rng));
+    }
+    let ended = said.iter().find_map(|output| match output {
+        Output::Close(outcome) => Some(outcome.clone()),
+        _ => None,
+    });
+    (ended, said)
+}
+
+fn hello() -> Vec<u8> {
+    wire::frame(1, &(founded().federation(), Hash::new([0; 32])))
+}
+
+fn list(kind: u8, items: &[(OdsCode, [u8; 16])], last: bool) -> Vec<u8> {
+    let items: Vec<_> = items
+        .iter()
+        .map(|(code, digest)| (code.clone(), crate::ids::Digest::new(*digest)))
+        .collect();
+    wire::frame(kind, &(items, last))
+}
+
+#[test]
+fn whoever_does_not_keep_to_the_conversation_ends_it_with_a_name() {
+    let foreign = wire::frame(1, &(FederationId::new([9; 32]), Hash::new([0; 32])));
+    for (frames, outcome) in [
+        (
+            vec![foreign],
+            Outcome::OtherFederation(FederationId::new([9; 32])),
+        ),
+        (vec![wire::frame(5, &true)], Outcome::OutOfTurn),
+        (vec![hello(), hello()], Outcome::OutOfTurn),
+        (vec![vec![1, 2, 3]], Outcome::OutOfTurn),
+        (vec![hello(), list(3, &[], true)], Outcome::OutOfTurn),
+        (vec![wire::frame(77, &())], Outcome::Unsupported(77)),
+        (vec![wire::frame(0, &5_u8)], Outcome::Unsupported(5)),
+        (vec![Vec::new()], Outcome::OutOfTurn),
+    ] {
+        assert_eq!(against(&frames).0, Some(outcome));
+    }
+    let (_, said) = against(&[wire::frame(77, &())]);
+    let answered = wire::frame(wire::UNSUPPORTED, &77_u8);
+    assert!(
+        said.iter()
+            .any(|o| matches!(o, Output::Send(frame) if *frame == answered))
+    );
+}
+
+#[test]
+fn a_forged_statement_is_recorded_and_ends_the_conversation() {
+    let mut base = founded();
+    join(&mut base, "A1", 11, 21);
+    let mut signed = CoSigned::draft(
+        &Roster::of(&base)
+            .decide(&code("C1"), &admission(11), NOW)
+            .unwrap(),
+    );
+    signed.add(&key(1));
+    let batch = wire::frame(4, &vec![Statement::Steward(signed)]);
+    let start = [hello(), list(2, &[], true), list(3, &[], true)];
+    let (ended, said) = against(&[&start[..], &[batch]].concat());
+    let refusal = Refusal::TooFewStewards {
+        given: 1,
+        needed: 2,
+    };
+    assert_eq!(ended, Some(Outcome::Refused(refusal)));
+    let blamed = said.iter().any(|o| {
+        matches!(o, Output::Record(Act::Refused { peer: Some(peer), .. }) if *peer == code("B1"))
+    });
+    assert!(blamed);
+    assert!(!said.iter().any(|o| matches!(o, Output::Save(_))));
+}
+
+#[test]
+fn endless_lists_are_cut_off() {
+    let digests: Vec<Vec<u8>> = (0..6)
+        .map(|part| {
+            let items = (0..2000).map(|n| (code(&format!("X{}", part * 2000 + n)), [0; 16]));
+            list(2, &items.collect::<Vec<_>>(), false)
+        })
+        .collect();
+    let (ended, _) = against(&[&[hello()], &digests[..]].concat());
+    assert_eq!(ended, Some(Outcome::TooMuch));
+    let held = list(3, &vec![(code("A1"), [0; 16]); 1500], false);
+    let start = vec![hello(), list(2, &[], true)];
+    let (ended, _) = against(&[start, vec![held; 67]].concat());
+    assert_eq!(ended, Some(Outcome::TooMuch));
+}
+
+#[test]
+fn silence_and_a_lost_line_have_names_and_nothing_follows_the_end() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut talk = Sync::new(founded(), None);
+    assert_eq!(talk.deadline(), None);
+    talk.handle(Input::Opened, NOW, &mut rng);
+    assert_eq!(talk.deadline(), Some(NOW + SILENCE));
+    assert!(talk.handle(Input::DeadlinePassed, NOW, &mut rng).is_empty());
+    let said = talk.handle(Input::DeadlinePassed, NOW + SILENCE, &mut rng);
+    assert!(matches!(&said[..], [Output::Close(Outcome::Silent)]));
+    assert!(
+        talk.handle(Input::Received(hello()), NOW, &mut rng)
+            .is_empty()
+    );
+    assert_eq!(talk.deadline(), None);
+    let mut talk = Sync::new(founded(), None);
+    let said = talk.handle(Input::Lost, NOW, &mut rng);
+    assert!(matches!(&said[..], [Output::Close(Outcome::Lost)]));
+}

@@ -1,0 +1,191 @@
+//! From the statements about one member to what it is.
+
+use super::decision::{Decision, Kind, NOTHING};
+use super::own::Claim;
+use super::statements::{Book, Decided, Said};
+use super::{Evidence, Member, Status};
+use crate::ids::{Hash, OdsCode, PublicKey};
+
+/// Whether a decision of this kind fits a member of this status; none is someone never admitted.
+pub(super) const fn fits(status: Option<Status>, kind: Kind) -> bool {
+    match (kind, status) {
+        (Kind::Admit, _) => true,
+        (Kind::Succeed, _) | (_, None) => false,
+        (Kind::Key | Kind::Reinstate, Some(_)) => true,
+        (Kind::Limit | Kind::Remove, Some(status)) => !matches!(status, Status::Removed),
+    }
+}
+
+/// The member these statements make, if stewards ever admitted it.
+pub(super) fn member(code: &OdsCode, book: &Book) -> Option<Member> {
+    let mut member = decided(code, book)?;
+    if member.is_active() {
+        let organisation = member.organisation;
+        said_by_organisation(&mut member, book, organisation);
+    }
+    if member.is_active()
+        && let Some(keys) = member.node
+    {
+        said_by_node(&mut member, book, keys.node);
+    }
+    if !member.is_active() || member.contact.is_none() {
+        member.node = None;
+    }
+    Some(member)
+}
+
+/// What stewards made of it.
+fn decided(code: &OdsCode, book: &Book) -> Option<Member> {
+    let mut member: Option<Member> = None;
+    let mut previous = NOTHING;
+    for n in 1.. {
+        let status = member.as_ref().map(|member| member.status);
+        let mut fitting: Vec<(Kind, Hash, &Decided)> = at(book, n)
+            .filter(|(_, held)| held.previous == previous)
+            .filter(|(_, held)| fits(status, held.decision.kind()))
+            .map(|(hash, held)| (held.decision.kind(), hash, held))
+            .collect();
+        fitting.sort_by_key(|(kind, hash, _)| (*kind, *hash));
+        let Some((_, taken, held)) = fitting.first() else {
+            break;
+        };
+        let evidence = (fitting.len() > 1).then(|| Evidence::Decisions {
+            n,
+            taken: *taken,
+            passed: fitting[1..].iter().map(|(_, hash, _)| *hash).collect(),
+        });
+        member = apply(member, code, (n, *taken), held);
+        let Some(member) = &mut member else { break };
+        member.evidence.extend(evidence);
+        previous = *taken;
+    }
+    member
+}
+
+fn at(book: &Book, n: u32) -> impl Iterator<Item = (Hash, &Decided)> {
+    let range = (n, NOTHING)..=(n, Hash::new([0xff; 32]));
+    let held = book.decisions.range(range);
+    held.map(|((_, hash), held)| (*hash, held))
+}
+
+fn apply(
+    member: Option<Member>,
+    code: &OdsCode,
+    last: (u32, Hash),
+    held: &Decided,
+) -> Option<Member> {
+    let evidence = member.as_ref().map(|m| m.evidence.clone());
+    let mut member = match (&held.decision, member) {
+        (Decision::Admit(admission), _) => Member {
+            code: code.clone(),
+            kind: admission.kind,
+            name: admission.name.clone(),
+            organisation: admission.organisation,
+            population: admission.population,
+            status: Status::Admitted,
+            why: None,
+            since: held.at,
+            last,
+            anchor: last.0,
+            node: None,
+            contact: None,
+            offer: None,
+            evidence: evidence.unwrap_or_default(),
+        },
+        (_, member) => member?,
+    };
+    match &held.decision {
+        Decision::Admit(_) => {}
+        Decision::Key(key) => member.organisation = key.organisation,
+        Decision::Limit(reason) => {
+            member.status = Status::Limited;
+            member.why = Some(reason.reason.to_string());
+        }
+        Decision::Remove(reason) => {
+            member.status = Status::Removed;
+            member.why = Some(reason.reason.to_string());
+        }
+        Decision::Reinstate(_) => {
+            member.status = Status::Admitted;
+            member.why = None;
+        }
+    }
+    if held.decision.kind().is_anchor() {
+        member.anchor = last.0;
+    }
+    member.since = held.at;
+    member.last = last;
+    Some(member)
+}
+
+fn said_by_organisation(member: &mut Member, book: &Book, key: PublicKey) {
+    let contested = contested(member, book, key);
+    for claim in unbroken(member.anchor, book, key) {
+        match claim {
+            Claim::Node(keys) => member.node = Some(*keys),
+            Claim::Leave => {
+                member.status = Status::Left;
+                member.why = None;
+                return;
+            }
+            // These are the node's to say.
+            Claim::Contact(_) | Claim::Offer(_) => {}
+        }
+    }
+    if contested {
+        member.status = Status::Contested;
+        member.why = Some("its organisation key signed two different things at once".into());
+    }
+}
+
+fn said_by_node(member: &mut Member, book: &Book, key: PublicKey) {
+    let contested = contested(member, book, key);
+    for claim in unbroken(member.anchor, book, key) {
+        match claim {
+            Claim::Contact(contact) => member.contact = Some(contact.clone()),
+            Claim::Offer(offer) => member.offer = Some(offer.clone()),
+            // These are the organisation's to say.
+            Claim::Node(_) | Claim::Leave => {}
+        }
+    }
+    if contested {
+        member.status = Status::Contested;
+        member.why = Some("its node key signed two different things at once".into());
+    }
+}
+
+/// Notes every `u` under which `key` said two things, and whether there is one.
+fn contested(member: &mut Member, book: &Book, key: PublicKey) -> bool {
+    let said: Vec<(u32, Hash)> = said(member.anchor, book, key)
+        .map(|(u, hash, _)| (u, hash))
+        .collect();
+    let twice = said.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    let evidence: Vec<_> = twice
+        .map(|pair| Evidence::Own {
+            signer: key,
+            u: pair[0].0,
+            statements: vec![pair[0].1, pair[1].1],
+        })
+        .collect();
+    let contested = !evidence.is_empty();
+    member.evidence.extend(evidence);
+    contested
+}
+
+/// What `key` said under `n`, from `u` = 1 as far as no number is missing.
+fn unbroken(n: u32, book: &Book, key: PublicKey) -> impl Iterator<Item = &Claim> {
+    let mut next = 1;
+    said(n, book, key)
+        .take_while(move |(u, ..)| {
+            let follows = *u == next || *u + 1 == next;
+            next = *u + 1;
+            follows
+        })
+        .map(|(_, _, said)| &said.claim)
+}
+
+fn said(n: u32, book: &Book, key: PublicKey) -> impl Iterator<Item = (u32, Hash, &Said)> {
+    let range = (n, key, 1, NOTHING)..(n, key, u32::MAX, NOTHING);
+    let said = book.own.range(range);
+    said.map(|((_, _, u, hash), said)| (*u, *hash, said))
+}
