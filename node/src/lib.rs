@@ -3,5 +3,8 @@
 //! Decides nothing about the protocol: it gives the machines of `fairshare-protocol` their frames,
 //! clock, randomness and disk.
 
+pub mod config;
+pub mod home;
 pub mod journal;
 pub mod store;
+pub mod telemetry;
