@@ -11,6 +11,8 @@
 //! lock            held by the process that has the home open
 //! ```
 
+pub mod keys;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};

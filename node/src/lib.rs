@@ -4,7 +4,11 @@
 //! clock, randomness and disk.
 
 pub mod config;
+pub mod engine;
 pub mod home;
 pub mod journal;
+pub mod membership;
+pub mod network;
+pub mod node;
 pub mod store;
 pub mod telemetry;

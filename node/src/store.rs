@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 use self::blobs::Blobs;
 
 pub mod blobs;
+pub mod exchanges;
 
 /// The version of the layout of the tables; a store of another version is refused.
 pub const VERSION: u32 = 1;

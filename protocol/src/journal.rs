@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::category::{Category, Purpose};
 use crate::codec;
 use crate::crypto::hash;
-use crate::ids::{Commitment, ExchangeId, FederationId, Hash, MatchId, OdsCode, PublicKey};
+use crate::ids::{
+    Commitment, ExchangeId, FederationId, Hash, MatchId, OdsCode, PersonId, PublicKey,
+};
 use crate::member::User;
 use crate::statement::Body;
 use crate::time::Timestamp;
@@ -46,6 +48,12 @@ impl Entry {
     pub fn hash_of(bytes: &[u8]) -> Hash {
         hash::parts("journal entry", &[bytes])
     }
+}
+
+/// The commitment under which the journal names a person: opened by `nonce` (32 random bytes, kept in
+/// a table that can be deleted), it tells nothing without it.
+pub fn commit_person(nonce: &[u8; 32], person: &PersonId) -> Commitment {
+    Commitment(hash::parts("journal person", &[nonce, &person.0.0]).0)
 }
 
 /// How an exchange about one person ended, as the journal and operators name it.

@@ -1,0 +1,7 @@
+//! The engine: gives the protocol's machines what they order, and nothing of its own.
+//!
+//! Every conversation is a task that runs one machine over one stream ([`drive`]). What the machine
+//! orders to be kept is durable before what it orders to be sent leaves; tasks that commit at the
+//! same time share one fsync. A task that fails or panics ends its own conversation only.
+
+pub mod drive;

@@ -1,0 +1,139 @@
+//! Runs one machine over one stream.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::time::SystemTime;
+
+use fairshare_protocol::conversation::{Conversation, Input, Output};
+use fairshare_protocol::limits::MAX_BULK_FRAME;
+use fairshare_protocol::time::Timestamp;
+
+use crate::journal::{self, Journal};
+use crate::network::Frames;
+use crate::store::{self, Store};
+
+/// This node's clock.
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+/// What a conversation needs of its node beyond journal and stream.
+pub trait Effects<C: Conversation>: Send {
+    /// Keeps what the machine orders. Need not be durable when it returns: the driver commits.
+    fn save(&mut self, save: C::Save) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Finds or works out what the machine asks.
+    fn load(&mut self, load: C::Load) -> impl Future<Output = Result<C::Fact, Error>> + Send;
+}
+
+/// Why a conversation was broken off by this node itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A file failed.
+    #[error("a file of this node failed: {0}")]
+    Io(#[from] std::io::Error),
+    /// A task of ours ended early.
+    #[error("a task of this node ended early")]
+    Task(#[from] tokio::task::JoinError),
+    /// Something does not hold that should.
+    #[error("{0}")]
+    Broken(&'static str),
+}
+
+/// Runs `machine` over `frames` to its end.
+///
+/// # Errors
+/// If this node cannot keep or find what the machine orders; the stream is then cut, and nothing
+/// that depended on it was sent.
+pub async fn drive<C: Conversation>(
+    mut machine: C,
+    mut frames: Frames,
+    (journal, store): (&Journal, &Store),
+    effects: &mut impl Effects<C>,
+) -> Result<C::Outcome, Error> {
+    let mut inputs = VecDeque::from([Input::Opened]);
+    let mut lost = false;
+    let mut recorded = None;
+    let mut saved = false;
+    loop {
+        let input = match inputs.pop_front() {
+            _ if lost => Input::Lost,
+            Some(input) => input,
+            None => next(&machine, &mut frames).await,
+        };
+        let ending = matches!(input, Input::Lost);
+        for output in machine.handle(input, now(), &mut rand::rng()) {
+            match output {
+                Output::Record(act) => recorded = Some(journal.append(act, now())?),
+                Output::Save(save) => {
+                    effects.save(save).await?;
+                    saved = true;
+                }
+                Output::Load(load) => inputs.push_back(Input::Loaded(effects.load(load).await?)),
+                Output::Send(frame) => {
+                    persist(journal, store, &mut recorded, &mut saved).await?;
+                    // A line that cannot be written is lost; the machine hears it next.
+                    lost = lost || frames.send(&frame).await.is_err();
+                }
+                Output::Close(outcome) => {
+                    persist(journal, store, &mut recorded, &mut saved).await?;
+                    if !lost {
+                        // The other side may be gone already; nothing depends on this.
+                        let _ = frames.finish().await;
+                    }
+                    return Ok(outcome);
+                }
+            }
+        }
+        if ending {
+            return Err(Error::Broken(
+                "a conversation went on after its line was lost",
+            ));
+        }
+    }
+}
+
+/// Makes durable, at the same time, what was appended to the journal and written to the store.
+async fn persist(
+    journal: &Journal,
+    store: &Store,
+    recorded: &mut Option<journal::Receipt>,
+    saved: &mut bool,
+) -> Result<(), Error> {
+    let journalled = async {
+        match recorded.take() {
+            Some(receipt) => journal.durable(receipt).await.map_err(Error::from),
+            None => Ok(()),
+        }
+    };
+    let stored = async {
+        match std::mem::take(saved) {
+            true => store.commit().await.map_err(Error::from),
+            false => Ok(()),
+        }
+    };
+    tokio::try_join!(journalled, stored).map(|_| ())
+}
+
+/// The next fact from outside: a frame, the end of the line, or the deadline.
+async fn next<C: Conversation>(machine: &C, frames: &mut Frames) -> Input<C::Fact> {
+    let deadline = async {
+        match machine.deadline() {
+            Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        frame = frames.recv(MAX_BULK_FRAME) => match frame {
+            Ok(Some(frame)) => Input::Received(frame),
+            Ok(None) | Err(_) => Input::Lost,
+        },
+        () = deadline => Input::DeadlinePassed,
+    }
+}

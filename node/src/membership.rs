@@ -1,0 +1,158 @@
+//! Who is a member, as this node knows it: the statements it holds and the roster they make.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fairshare_protocol::charter::{self, Charter};
+use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::journal::Act;
+use fairshare_protocol::roster::statements::{Statement, Statements};
+use fairshare_protocol::roster::{Inserted, Member, Refusal, Roster};
+use fairshare_protocol::statement::CoSigned;
+use fairshare_protocol::time::Timestamp;
+use tokio::sync::watch;
+
+use crate::store::{self, Store, Table};
+
+const CHARTER: &[u8] = b"charter";
+
+/// The statements held, and the roster they make. Both only grow.
+pub struct Membership {
+    charter: Table,
+    statements: Table,
+    held: Mutex<Option<Statements>>,
+    roster: watch::Sender<Option<Arc<Roster>>>,
+}
+
+impl Membership {
+    /// What the store holds.
+    ///
+    /// # Errors
+    /// If the store fails, or what it holds does not count.
+    pub fn open(store: &Store, now: Timestamp) -> Result<Self, Error> {
+        let membership = Self {
+            charter: store.table("charter")?,
+            statements: store.table("roster")?,
+            held: Mutex::new(None),
+            roster: watch::Sender::new(None),
+        };
+        if let Some(charter) = membership.charter.load::<CoSigned<Charter>>(CHARTER)? {
+            let mut held = Statements::new(charter)?;
+            let all: Result<Vec<_>, _> = membership
+                .statements
+                .scan::<Statement>(b"")
+                .map(|pair| pair.map(|(_, statement)| statement))
+                .collect();
+            // They were taken when they came; one dated ahead of a clock that was set back since
+            // waits in the store until the clock has caught up.
+            held.gather(all?, now);
+            membership.publish(held);
+        }
+        Ok(membership)
+    }
+
+    fn publish(&self, held: Statements) {
+        let roster = Roster::of(&held);
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        self.roster.send_replace(Some(Arc::new(roster)));
+    }
+
+    /// The roster; none before this node belongs to a federation.
+    pub fn roster(&self) -> Option<Arc<Roster>> {
+        self.roster.borrow().clone()
+    }
+
+    /// Tells of every change of the roster.
+    pub fn changes(&self) -> watch::Receiver<Option<Arc<Roster>>> {
+        self.roster.subscribe()
+    }
+
+    /// The statements held. A cheap copy.
+    pub fn statements(&self) -> Option<Statements> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.clone()
+    }
+
+    /// The member of this code.
+    pub fn member(&self, code: &OdsCode) -> Option<Member> {
+        self.roster()?.member(code).cloned()
+    }
+
+    /// Joins the federation these statements are of, and gives what to journal. Durable after the
+    /// store's next commit.
+    ///
+    /// # Errors
+    /// If this node belongs to another federation, or the store fails.
+    pub fn adopt(&self, statements: &Statements, now: Timestamp) -> Result<Vec<Act>, Error> {
+        let mut acts = Vec::new();
+        match self.statements() {
+            Some(held) if held.federation() != statements.federation() => {
+                return Err(Error::OtherFederation);
+            }
+            Some(_) => {}
+            None => {
+                let charter = statements.signed_charter();
+                self.charter.put(CHARTER, charter)?;
+                self.publish(Statements::new(charter.clone())?);
+                if let Some(steward) = statements.charter().stewards.keys().next() {
+                    acts.push(Act::Statement {
+                        about: steward.clone(),
+                        kind: "charter".to_owned(),
+                        statement: charter.hash(),
+                    });
+                }
+            }
+        }
+        for statement in statements.iter() {
+            acts.extend(self.learn(statement, now)?);
+        }
+        Ok(acts)
+    }
+
+    /// Takes one statement; if it is new, gives what to journal. Durable after the store's next
+    /// commit.
+    ///
+    /// # Errors
+    /// If it does not count, there is no charter yet, or the store fails.
+    pub fn learn(&self, statement: Statement, now: Timestamp) -> Result<Option<Act>, Error> {
+        let (about, kind) = statement.about()?;
+        let hash = statement.hash();
+        let mut guard = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = guard.as_mut().ok_or(Error::NoFederation)?;
+        if held.insert(statement.clone(), now)? == Inserted::Known {
+            return Ok(None);
+        }
+        self.statements.put(hash.as_bytes(), &statement)?;
+        // Under the lock, so that no older roster is published after a newer one.
+        self.roster.send_replace(Some(Arc::new(Roster::of(held))));
+        drop(guard);
+        Ok(Some(Act::Statement {
+            about,
+            kind: kind.to_owned(),
+            statement: hash,
+        }))
+    }
+}
+
+/// Why a statement or a federation was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The statement does not count.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The charter does not count.
+    #[error(transparent)]
+    Charter(#[from] charter::Refusal),
+    /// No federation yet.
+    #[error(
+        "this node belongs to no federation yet; `fairshare join` or `fairshare federation found`"
+    )]
+    NoFederation,
+    /// Another federation.
+    #[error(
+        "this node already belongs to another federation; a node has one, so use another home for the other"
+    )]
+    OtherFederation,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,123 @@
+//! One node: everything it has, and how it starts and stops.
+
+use std::sync::{Arc, OnceLock};
+
+use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::journal::Act;
+use fairshare_protocol::time::Timestamp;
+
+use crate::config::{self, Config};
+use crate::engine::drive::now;
+use crate::home::keys::{self, Keys};
+use crate::home::{self, Home};
+use crate::journal::{self, Journal};
+use crate::membership::{self, Membership};
+use crate::network::Network;
+use crate::store::exchanges::Exchanges;
+use crate::store::{self, Store};
+
+/// One node, open: its home is locked for as long as this lives.
+pub struct Node {
+    /// What the operator decided.
+    pub config: Config,
+    /// The keys of the node.
+    pub keys: Keys,
+    /// The journal.
+    pub journal: Journal,
+    /// The store.
+    pub store: Store,
+    /// Who is a member.
+    pub membership: Membership,
+    /// What exchanges leave behind.
+    pub exchanges: Exchanges,
+    /// When the node was opened.
+    pub opened: Timestamp,
+    /// What opening the journal found.
+    pub journal_opened: journal::Opened,
+    network: OnceLock<Network>,
+    // Last, so that it is unlocked when all else is closed.
+    /// Where everything lies.
+    pub home: Home,
+}
+
+impl Node {
+    /// Opens everything in `home`, without network.
+    ///
+    /// # Errors
+    /// If config, keys, store or journal do not open.
+    pub fn open(home: Home) -> Result<Arc<Self>, Error> {
+        let config = Config::read(&home.config())?;
+        let keys = Keys::read(&home.keys())?;
+        let store = Store::open(&home.store(), &home.blobs(), keys.store.clone())?;
+        let (journal, journal_opened) =
+            Journal::open(&home.journal(), config.ods.clone(), keys.node.clone())?;
+        let opened = now();
+        Ok(Arc::new(Self {
+            membership: Membership::open(&store, opened)?,
+            exchanges: Exchanges::open(&store)?,
+            config,
+            keys,
+            journal,
+            store,
+            opened,
+            journal_opened,
+            network: OnceLock::new(),
+            home,
+        }))
+    }
+
+    /// This node's own code.
+    pub const fn code(&self) -> &OdsCode {
+        &self.config.ods
+    }
+
+    /// The network, while the node runs.
+    pub fn network(&self) -> Option<&Network> {
+        self.network.get()
+    }
+
+    /// Gives the node its network; it keeps the first it is given.
+    pub fn connect(&self, network: Network) {
+        // A second network would be a second swarm under the same key: there is none.
+        let _ = self.network.set(network);
+    }
+
+    /// Journals acts and makes them, and everything written to the store before, durable.
+    ///
+    /// # Errors
+    /// If journal or store fail; nothing that depends on it may then be told to anybody.
+    pub async fn record(&self, acts: impl IntoIterator<Item = Act>) -> Result<(), Error> {
+        let mut last = None;
+        for act in acts {
+            last = Some(self.journal.append(act, now())?);
+        }
+        if let Some(receipt) = last {
+            self.journal.durable(receipt).await?;
+        }
+        self.store.commit().await?;
+        Ok(())
+    }
+}
+
+/// Why a node does not open or keep what it is told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The home.
+    #[error(transparent)]
+    Home(#[from] home::Error),
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The roster.
+    #[error(transparent)]
+    Membership(#[from] membership::Error),
+}

@@ -1,0 +1,192 @@
+//! What exchanges leave behind: answers given, signed statements, bundles received, and the
+//! openings of the journal's commitments.
+
+use fairshare_protocol::exchange::answer::Answer;
+use fairshare_protocol::exchange::ask::Filed;
+use fairshare_protocol::ids::{Commitment, ExchangeId, Hash, PersonId};
+use fairshare_protocol::journal::commit_person;
+use fairshare_protocol::statement::Signed;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Store, Table, blobs};
+
+/// The tables of the exchange. Cheap to clone.
+#[derive(Clone)]
+pub struct Exchanges {
+    executed: Table,
+    statements: Table,
+    received: Table,
+    received_of: Table,
+    openings: Table,
+}
+
+/// A signed statement that was sent or received.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// The exchange it belongs to.
+    pub exchange: ExchangeId,
+    /// What it is: one of `exchange::ask::kind`.
+    pub kind: u8,
+    /// The whole statement, encoded.
+    pub bytes: fairshare_protocol::codec::Bytes,
+}
+
+/// A bundle that was received whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Received {
+    /// What is known of it.
+    pub filed: Filed,
+    /// Its plaintext as it was sealed: manifest with its length, bodies, padding.
+    pub plaintext: blobs::Key,
+}
+
+impl Exchanges {
+    /// The tables in `store`.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn open(store: &Store) -> Result<Self, Error> {
+        Ok(Self {
+            executed: store.table("executed")?,
+            statements: store.table("statements")?,
+            received: store.table("received")?,
+            received_of: store.table("received of")?,
+            openings: store.table("openings")?,
+        })
+    }
+
+    /// The answer given to this exchange before, and the hash of the request it answered.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn executed(&self, exchange: &ExchangeId) -> Result<Option<(Hash, Signed<Answer>)>, Error> {
+        self.executed.load(exchange.as_bytes())
+    }
+
+    /// Remembers the answer to a request. Says whether it is the first under this exchange.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn execute(
+        &self,
+        exchange: &ExchangeId,
+        request: Hash,
+        answer: &Signed<Answer>,
+    ) -> Result<bool, Error> {
+        self.executed
+            .put_new(exchange.as_bytes(), &(request, answer))
+    }
+
+    /// Keeps a signed statement.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn keep(&self, hash: &Hash, kept: &Kept) -> Result<(), Error> {
+        self.statements.put(hash.as_bytes(), kept)
+    }
+
+    /// The signed statement of that hash.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn statement(&self, hash: &Hash) -> Result<Option<Kept>, Error> {
+        self.statements.load(hash.as_bytes())
+    }
+
+    /// Files a received bundle, or puts it into quarantine, as its verdict says.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn file(&self, received: &Received) -> Result<(), Error> {
+        let exchange = received.filed.exchange;
+        let of = [&received.filed.person.0.0[..], exchange.as_bytes()].concat();
+        self.received.put(exchange.as_bytes(), received)?;
+        self.received_of.put(&of, &())
+    }
+
+    /// The bundle received in that exchange.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn received(&self, exchange: &ExchangeId) -> Result<Option<Received>, Error> {
+        self.received.load(exchange.as_bytes())
+    }
+
+    /// All bundles received about one person, or about anybody.
+    pub fn all_received(
+        &self,
+        person: Option<PersonId>,
+    ) -> impl Iterator<Item = Result<Received, Error>> + '_ {
+        let of = person.map(|person| {
+            self.received_of.keys(&person.0.0).filter_map(|key| {
+                let key = match key {
+                    Ok(key) => key,
+                    Err(error) => return Some(Err(error)),
+                };
+                let exchange = ExchangeId::new(*key.get(16..)?.first_chunk()?);
+                self.received(&exchange).transpose()
+            })
+        });
+        let all = person.is_none().then(|| {
+            let all = self.received.scan::<Received>(b"");
+            all.map(|pair| pair.map(|(_, received)| received))
+        });
+        of.into_iter().flatten().chain(all.into_iter().flatten())
+    }
+
+    /// A fresh commitment to a person, for the journal. Its opening is kept here.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn commit_to(&self, person: PersonId) -> Result<Commitment, Error> {
+        let mut nonce = [0; 32];
+        rand::rng().fill_bytes(&mut nonce);
+        let commitment = commit_person(&nonce, &person);
+        let key = [&person.0.0[..], commitment.as_bytes()].concat();
+        self.openings.put(&key, &nonce)?;
+        Ok(commitment)
+    }
+
+    /// All commitments by which the journal names this person; each is checked against its opening.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn commitments(
+        &self,
+        person: PersonId,
+    ) -> Result<std::collections::BTreeSet<Commitment>, Error> {
+        let mut found = std::collections::BTreeSet::new();
+        for pair in self.openings.scan::<[u8; 32]>(&person.0.0) {
+            let (key, nonce) = pair?;
+            let commitment = commit_person(&nonce, &person);
+            if key.get(16..) == Some(commitment.as_bytes()) {
+                found.insert(commitment);
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairshare_protocol::crypto::seal::SecretKey;
+    use fairshare_protocol::ids::Fixed;
+
+    #[test]
+    fn the_journals_names_of_a_person_are_many_and_open_here_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SecretKey::new([1; 32]);
+        let store = Store::open(&dir.path().join("s"), &dir.path().join("b"), key).unwrap();
+        let exchanges = Exchanges::open(&store).unwrap();
+        let [one, two] = [1, 2].map(|n| PersonId(Fixed([n; 16])));
+        let names = [one, one, two].map(|person| exchanges.commit_to(person).unwrap());
+        assert_ne!(names[0], names[1]);
+        assert_eq!(
+            exchanges.commitments(one).unwrap(),
+            names[..2].iter().copied().collect()
+        );
+        assert_eq!(exchanges.commitments(two).unwrap(), [names[2]].into());
+    }
+}
