@@ -166,11 +166,28 @@ fixed!(
 );
 
 impl Hash {
+    /// Thirty digits in groups of five, to read over the telephone: 99 bits of the hash, so that
+    /// nobody can make another thing that reads the same.
+    pub fn spoken(&self) -> String {
+        let groups = self.as_bytes()[..30].chunks(5).map(|five| {
+            let number = five.iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+            format!("{:05}", number % 100_000)
+        });
+        groups.collect::<Vec<_>>().join(" ")
+    }
+
     /// The first sixteen bytes.
     pub fn digest(&self) -> Digest {
         let mut digest = [0; 16];
         digest.copy_from_slice(&self.as_bytes()[..16]);
         Digest::new(digest)
+    }
+}
+
+impl FederationId {
+    /// See [`Hash::spoken`].
+    pub fn spoken(&self) -> String {
+        Hash(self.0).spoken()
     }
 }
 
@@ -274,6 +291,17 @@ mod tests {
         for bad in ["", "rh8", "RH 8", "RH8 ", "ABCDEFGHIJ", "É1", "R-8"] {
             assert_eq!(bad.parse::<OdsCode>(), Err(Error::NotOds), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_hash_is_read_over_the_telephone_as_six_groups_of_five_digits() {
+        let spoken = Hash::new([0xff; 32]).spoken();
+        // 2^40 - 1 = 1099511627775
+        assert_eq!(spoken, "27775 27775 27775 27775 27775 27775");
+        assert_eq!(
+            Hash::new([0; 32]).spoken(),
+            "00000 00000 00000 00000 00000 00000"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and randomness are passed in, and every conversation is a [`conversation::Conversation`]. Nodes,
 //! tests and the simulator drive the very same machines.
 
+pub mod armour;
 pub mod codec;
 pub mod conversation;
 pub mod ids;
@@ -20,6 +21,7 @@ pub mod category;
 pub mod member;
 
 pub mod charter;
+pub mod join;
 pub mod offer;
 pub mod roster;
 pub mod terms;

@@ -34,10 +34,12 @@ pub mod own;
 pub mod statements;
 pub mod sync;
 mod walk;
+pub mod welcome;
 
 pub use decision::{Admission, Decision, StewardStatement};
 pub use own::{Claim, Contact, NodeKeys, SelfStatement};
-pub use statements::{Statement, Statements, Welcome};
+pub use statements::{Statement, Statements};
+pub use welcome::Welcome;
 
 words! {
     /// What a member is at this moment.
@@ -363,4 +365,4 @@ impl Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

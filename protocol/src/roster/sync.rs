@@ -322,7 +322,11 @@ impl Conversation for Sync {
 }
 
 /// The orders that keep a new statement: nothing is said before it is durable.
-pub(crate) fn keep<C: Conversation<Save = Statement>>(statement: Statement) -> Vec<Output<C>> {
+pub(crate) fn keep<C>(statement: Statement) -> Vec<Output<C>>
+where
+    C: Conversation,
+    C::Save: From<Statement>,
+{
     let mut orders = Vec::new();
     if let Ok((about, kind)) = statement.about() {
         orders.push(Output::Record(Act::Statement {
@@ -331,7 +335,7 @@ pub(crate) fn keep<C: Conversation<Save = Statement>>(statement: Statement) -> V
             statement: statement.hash(),
         }));
     }
-    orders.push(Output::Save(statement));
+    orders.push(Output::Save(statement.into()));
     orders
 }
 
