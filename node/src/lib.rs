@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod engine;
+pub mod fhir;
 pub mod home;
 pub mod journal;
 pub mod membership;
