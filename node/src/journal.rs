@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use fairshare_protocol::control::journal::Verified;
 use fairshare_protocol::crypto::sign::KeyPair;
 use fairshare_protocol::ids::{Hash, OdsCode};
 use fairshare_protocol::journal::{Act, Chain};
@@ -26,7 +27,7 @@ mod tests;
 mod writer;
 
 use check::{ENTRY, HEAD, Heads, Survey};
-pub use check::{Entries, Verified, verify};
+pub use check::{Entries, verify};
 pub use error::Error;
 use writer::{MARK_EVERY, Progress, Shared, State};
 

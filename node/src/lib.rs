@@ -4,6 +4,7 @@
 //! clock, randomness and disk.
 
 pub mod config;
+pub mod control;
 pub mod engine;
 pub mod fhir;
 pub mod home;
@@ -11,5 +12,7 @@ pub mod journal;
 pub mod membership;
 pub mod network;
 pub mod node;
+pub mod runtime;
+pub mod status;
 pub mod store;
 pub mod telemetry;

@@ -1,7 +1,8 @@
 //! One node: everything it has, and how it starts and stops.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use fairshare_protocol::control::journal::Verified;
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::time::Timestamp;
@@ -34,6 +35,7 @@ pub struct Node {
     pub opened: Timestamp,
     /// What opening the journal found.
     pub journal_opened: journal::Opened,
+    verified: Mutex<Timestamp>,
     network: OnceLock<Network>,
     // Last, so that it is unlocked when all else is closed.
     /// Where everything lies.
@@ -61,6 +63,7 @@ impl Node {
             store,
             opened,
             journal_opened,
+            verified: Mutex::new(opened),
             network: OnceLock::new(),
             home,
         }))
@@ -69,6 +72,21 @@ impl Node {
     /// This node's own code.
     pub const fn code(&self) -> &OdsCode {
         &self.config.ods
+    }
+
+    /// Checks the journal as it is on disk. Reads all of it, and blocks.
+    ///
+    /// # Errors
+    /// If it is not as it was written.
+    pub fn verify_journal(&self) -> Result<Verified, Error> {
+        let verified = journal::verify(self.journal.dir(), Some(&self.keys.node.public()))?;
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = now();
+        Ok(verified)
+    }
+
+    /// When the whole journal was last checked and found sound; opening checks it too.
+    pub fn verified(&self) -> Timestamp {
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The network, while the node runs.

@@ -29,3 +29,5 @@ pub mod terms;
 pub mod exchange;
 pub mod index;
 pub mod journal;
+
+pub mod control;

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use fairshare_protocol::codec;
-use fairshare_protocol::ids::{Hash, OdsCode, PublicKey};
+use fairshare_protocol::control::journal::Verified;
+use fairshare_protocol::ids::{Hash, PublicKey};
 use fairshare_protocol::journal::{Act, Chain, Entry, Head, MAX_ENTRY, ORIGIN};
 use fairshare_protocol::statement::Signed;
-use fairshare_protocol::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::file::{Frames, Kind};
 use super::{ENTRIES, Error, HEADS};
@@ -23,29 +22,6 @@ pub(super) const HEAD: Kind = Kind {
     label: "journal head frame",
     max: 1024,
 };
-
-/// What checking a journal found, all of it sound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
-    /// Entries in the chain.
-    pub entries: u64,
-    /// Hash of the last, or of nothing.
-    pub head: Hash,
-    /// When the first was written.
-    pub first: Option<Timestamp>,
-    /// When the last was written.
-    pub last: Option<Timestamp>,
-    /// Signed heads the chain was held against.
-    pub heads: u64,
-    /// The last entry a signed head vouches for.
-    pub vouched: u64,
-    /// Bytes at the end that are an entry still being written, or one that a crash cut short.
-    pub unfinished: u64,
-    /// Whose journal it says it is, from its last start.
-    pub member: Option<OdsCode>,
-    /// The node key its last start named.
-    pub node: Option<PublicKey>,
-}
 
 /// Checks the journal in `dir` from its first entry to its last against its signed heads. Works on
 /// a copy, and while the node runs.

@@ -1,0 +1,99 @@
+//! What operators ask, answered: one line per request, each calling into its room.
+
+use std::sync::Arc;
+
+use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG};
+use fairshare_protocol::member::User;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::node::Node;
+use crate::status;
+
+pub mod server;
+
+/// Answers one request of `user`. Dropping the future calls it off.
+///
+/// # Errors
+/// If it was not done, with the command's exit code.
+pub async fn dispatch(
+    node: &Arc<Node>,
+    user: &User,
+    request: Request,
+    progress: &Progress,
+) -> Result<Value, Failure> {
+    let _ = (user, progress);
+    match request {
+        Request::Status(_) => answer(status::report(node).await),
+        Request::Peers(_) => answer(status::peers(node).await),
+        Request::Peer(question) => answer(status::peer(node, &question.code).await?),
+        Request::VerifyJournal(_) => answer(verify_journal(node).await?),
+    }
+}
+
+/// The answer as it travels.
+fn answer(answer: impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(answer).map_err(|error| {
+        let fact = format!("the answer cannot be written as JSON: {error}");
+        Failure::new(DEGRADED, fact, "this is a fault of the program: report it")
+    })
+}
+
+/// Runs what blocks on a thread that may.
+///
+/// # Errors
+/// If it fails, or panics.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            let fact = format!("the command failed inside the node: {error}");
+            Err(Failure::new(
+                DEGRADED,
+                fact,
+                "this is a fault of the program: report it",
+            ))
+        })
+}
+
+async fn verify_journal(node: &Arc<Node>) -> Result<impl Serialize + use<>, Failure> {
+    let node = Arc::clone(node);
+    let verify = move || {
+        node.verify_journal()
+            .map_err(|error| Failure::from_error(WRONG, &error))
+    };
+    blocking(verify).await
+}
+
+/// Tells whoever asked how far the work is. Steps they are too slow to take are left out.
+#[derive(Debug, Clone)]
+pub struct Progress(Option<mpsc::Sender<Step>>);
+
+impl Progress {
+    /// Tells nobody.
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Tells the receiver of `to`.
+    pub const fn to(to: mpsc::Sender<Step>) -> Self {
+        Self(Some(to))
+    }
+
+    /// `done` of `total` units of `unit` are done; `what` says in a few words what is going on,
+    /// without patient data.
+    pub fn step(&self, done: u64, total: Option<u64>, unit: &str, what: &str) {
+        if let Some(to) = &self.0 {
+            // Full or gone: this step is not news to anybody.
+            let _ = to.try_send(Step {
+                done,
+                total,
+                unit: unit.to_owned(),
+                what: what.to_owned(),
+            });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What operators ask a node, as types: one JSON object a line over the node's Unix socket.
+//!
+//! The client sends one [`Envelope`] and reads [`Reply`]s: any number of `Progress`, then one `Done`
+//! or `Failed`. One request per connection; closing it calls the request off. Paths are absolute:
+//! the node's working directory is not the operator's.
+//!
+//! To add a command: a struct for the question and one for the answer in the area's file below, and
+//! a line in the list of requests.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub mod journal;
+pub mod node;
+
+/// The version of this conversation; a node refuses others by name.
+pub const VERSION: u32 = 1;
+/// The longest request, in bytes.
+pub const MAX_REQUEST: usize = 1024 * 1024;
+/// The longest reply, in bytes; what is larger goes to a file.
+pub const MAX_REPLY: usize = 64 * 1024 * 1024;
+
+/// Exit code of a command: done, but something is not as it should be.
+pub const DEGRADED: u8 = 1;
+/// Exit code of a command: asked wrongly, or what it needs is not there.
+pub const WRONG: u8 = 2;
+/// Exit code of a command: refused or deferred.
+pub const REFUSED: u8 = 3;
+
+/// One thing an operator can ask, and what the answer is.
+pub trait Question: Into<Request> {
+    /// The answer.
+    type Answer: Serialize + DeserializeOwned;
+}
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $name:ident($question:ty) -> $answer:ty,)*) => {
+        /// Everything operators can ask.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(tag = "command", rename_all = "kebab-case")]
+        pub enum Request {
+            $($(#[$doc])* $name($question),)*
+        }
+
+        impl Request {
+            /// Its name, for logs.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+        }
+
+        $(
+            impl From<$question> for Request {
+                fn from(question: $question) -> Self {
+                    Self::$name(question)
+                }
+            }
+
+            impl Question for $question {
+                type Answer = $answer;
+            }
+        )*
+    };
+}
+
+requests! {
+    /// How the node is.
+    Status(node::Status) -> node::StatusReport,
+    /// How each peer is.
+    Peers(node::Peers) -> Vec<node::PeerReport>,
+    /// How one peer is.
+    Peer(node::Peer) -> node::PeerReport,
+    /// Whether the journal is as it was written.
+    VerifyJournal(journal::Verify) -> journal::Verified,
+}
+
+/// One request, as it travels.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What is asked.
+    pub request: Request,
+}
+
+impl From<Request> for Envelope {
+    fn from(request: Request) -> Self {
+        Self {
+            version: VERSION,
+            request,
+        }
+    }
+}
+
+/// One line of the node's answer. `A` is the answer's type, or plain JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply<A> {
+    /// Work goes on.
+    Progress(Step),
+    /// It is done; this is the answer.
+    Done(A),
+    /// It is not done.
+    Failed(Failure),
+}
+
+/// How far something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// How much is done.
+    pub done: u64,
+    /// Of how much, if that is known.
+    pub total: Option<u64>,
+    /// Of what: `bytes`, `records`, `people`, …
+    pub unit: String,
+    /// What is going on, without patient data.
+    pub what: String,
+}
+
+/// Why something was not done: a line of fact and a line of what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The command's exit code: [`DEGRADED`], [`WRONG`] or [`REFUSED`].
+    pub code: u8,
+    /// What is so.
+    pub fact: String,
+    /// What to do about it; may be empty.
+    pub remedy: String,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub fn new(code: u8, fact: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            code,
+            fact: fact.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// A failure out of an error written as ours are: the fact; the remedy.
+    pub fn from_error(code: u8, error: &impl fmt::Display) -> Self {
+        let text = error.to_string();
+        let (fact, remedy) = text.split_once("; ").unwrap_or((&text, ""));
+        Self::new(code, fact, remedy)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fact)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_flat_json_object_and_unknown_words_are_refused() {
+        let peer = node::Peer {
+            code: "RH8".parse().unwrap(),
+        };
+        let text = serde_json::to_string(&Envelope::from(Request::from(peer))).unwrap();
+        assert_eq!(
+            text,
+            r#"{"version":1,"request":{"command":"peer","code":"RH8"}}"#
+        );
+        let back: Envelope = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.request.name(), "Peer");
+        for bad in ["RH8\"}", "peers", "code\":1,\"cod"] {
+            let changed = text.replacen("peer", bad, 1);
+            assert!(serde_json::from_str::<Envelope>(&changed).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_error_splits_into_its_fact_and_its_remedy() {
+        let failure = Failure::from_error(WRONG, &"no node; start one; then ask");
+        assert_eq!(failure.fact, "no node");
+        assert_eq!(failure.remedy, "start one; then ask");
+        assert_eq!(failure.to_string(), "no node; start one; then ask");
+        assert_eq!(Failure::from_error(WRONG, &"a fact").remedy, "");
+    }
+}

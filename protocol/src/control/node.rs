@@ -1,0 +1,178 @@
+//! Questions about the node itself and its peers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{FederationId, Hash, OdsCode};
+use crate::member::MemberKind;
+use crate::time::Timestamp;
+
+/// How is the node?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {}
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The node's clock when it answered.
+    pub now: Timestamp,
+    /// Its member.
+    pub member: OdsCode,
+    /// The member's name.
+    pub name: String,
+    /// The member's kind.
+    pub kind: MemberKind,
+    /// Its federation, once it has one.
+    pub federation: Option<Federation>,
+    /// When the node started.
+    pub started: Timestamp,
+    /// The version of its program.
+    pub version: String,
+    /// Addresses it listens on.
+    pub listening: Vec<String>,
+    /// Peers it could be connected to.
+    pub peers: u64,
+    /// Peers it is connected to.
+    pub connected: u64,
+    /// What it holds.
+    pub holdings: Holdings,
+    /// Its journal.
+    pub journal: JournalState,
+    /// When it last exchanged with anybody, either way.
+    pub last_exchange: Option<Timestamp>,
+    /// What it takes on disk.
+    pub disk: Disk,
+    /// What is not as it should be. Empty: the node is healthy.
+    pub problems: Vec<Problem>,
+}
+
+/// A federation, for screens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Federation {
+    /// Its name, from the charter.
+    pub name: String,
+    /// Its id.
+    pub id: FederationId,
+    /// What this node's member is in it: `admitted`, `limited`, … or `waiting`.
+    pub standing: String,
+}
+
+/// People and records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// People with records.
+    pub people: u64,
+    /// Of these, those who can be found: valid NHS number and date of birth.
+    pub indexable: u64,
+    /// Records about people.
+    pub records: u64,
+    /// Bundles received from others and kept.
+    pub received: u64,
+    /// When records were last imported.
+    pub imported: Option<Timestamp>,
+}
+
+/// The journal, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalState {
+    /// Entries.
+    pub entries: u64,
+    /// Hash of the last.
+    pub head: Hash,
+    /// When all of it was last checked.
+    pub verified: Timestamp,
+}
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Bytes the home takes.
+    pub used: u64,
+    /// Bytes left where the home is.
+    pub free: u64,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is so.
+    pub fact: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// How is each peer?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peers {}
+
+/// How is this peer?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Its code.
+    pub code: OdsCode,
+}
+
+/// How a peer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// The node's clock when it answered.
+    pub now: Timestamp,
+    /// The peer's code.
+    pub code: OdsCode,
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: MemberKind,
+    /// What it is in the roster: `admitted`, `limited`, `removed`, …
+    pub roster: String,
+    /// Whether it is connected, or why not.
+    pub connection: Connection,
+    /// Since when that has been so, if ever it changed.
+    pub since: Option<Timestamp>,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Its index, if we hold it.
+    pub index: Option<IndexState>,
+    /// People both hold, once matched.
+    pub links: Option<u64>,
+    /// When the links were last proven.
+    pub matched: Option<Timestamp>,
+    /// When we last exchanged, either way.
+    pub last_exchange: Option<Timestamp>,
+    /// The latest errors, newest first.
+    pub errors: Vec<PeerError>,
+}
+
+/// Whether a peer is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// It is.
+    Up,
+    /// It is not, and why.
+    Down(String),
+}
+
+/// A peer's advert, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexState {
+    /// When the peer signed it.
+    pub made: Timestamp,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// Its entries, canaries included.
+    pub entries: u64,
+}
+
+/// Something that went wrong with a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerError {
+    /// When.
+    pub at: Timestamp,
+    /// What, without patient data.
+    pub what: String,
+}
