@@ -2,7 +2,10 @@
 
 pub mod advert;
 pub mod canary;
+pub mod evidence;
+pub mod fetch;
 pub mod key;
+pub mod matching;
 
 #[cfg(test)]
 mod testing;

@@ -49,6 +49,8 @@ pub const MAX_STREAMS_PER_STRANGER: usize = 1;
 
 /// Rounds in which the tags of a match are revealed (protocol.md section 3).
 pub const MATCH_ROUNDS: u32 = 64;
+/// How long the other side of a match may be at work before it must have moved.
+pub const MATCH_PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// The fewest canaries in an advert: hiding 1 % of the tags is missed with probability 10⁻⁵.
 pub const MIN_CANARIES: usize = 1146;
 

@@ -96,6 +96,11 @@ impl Header {
         Ok(header)
     }
 
+    /// What it is a header of: there is one header for each.
+    pub const fn names(&self) -> (&FederationId, &OdsCode, u32, u32) {
+        (&self.federation, &self.member, self.epoch, self.generation)
+    }
+
     /// How many chunks its advert has.
     pub const fn chunks(&self) -> u32 {
         self.count.div_ceil(MAX_CHUNK_ENTRIES as u32)
@@ -299,6 +304,25 @@ pub enum Void {
     /// An entry is there twice.
     #[error("an entry is there twice")]
     Repeated,
+}
+
+impl Void {
+    /// In a word, for the journal and operators.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Statement(_) => "advert-not-signed",
+            Self::Other => "advert-of-another",
+            Self::Epoch { .. } => "advert-of-another-epoch",
+            Self::Generation(_) => "advert-generation",
+            Self::OverCap { .. } => "advert-over-cap",
+            Self::Count(_) => "advert-too-small",
+            Self::Key => "advert-key",
+            Self::Length => "advert-length",
+            Self::Root => "advert-root",
+            Self::Identity => "advert-identity",
+            Self::Repeated => "advert-repeated",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,226 @@
+//! Step 5 of a match: the common list, both proofs, and links.
+
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+
+use super::job::{Ground, Job};
+use super::links::{Link, Matched, PROOF_BATCH, Pair, compare, handle, list_hash};
+use super::reason::Reason;
+use super::{Frame, Match, Outputs, Save, State, Step, send};
+use crate::conversation::Output;
+use crate::crypto::blind::Secret;
+use crate::crypto::dleq::Proof;
+use crate::ids::{Hash, Point};
+use crate::journal::Act;
+use crate::limits::MAX_CHUNK_ENTRIES;
+
+/// Our candidates sent, the peer's arriving.
+pub(super) struct Listing {
+    ground: Arc<Ground>,
+    ours: Vec<Pair>,
+    theirs: Vec<Pair>,
+}
+
+/// The list both sides have, and what is proved of it so far.
+pub(super) struct Proving {
+    ground: Arc<Ground>,
+    pairs: Arc<[Pair]>,
+    list: Hash,
+    shared: Vec<Point>,
+    proofs: Vec<Proof>,
+    ours_only: u32,
+    theirs_only: u32,
+}
+
+impl Listing {
+    /// Sends our candidates.
+    pub(super) fn begin(ground: Arc<Ground>, mut ours: Vec<Pair>, out: &mut Outputs) -> State {
+        ours.sort_unstable();
+        ours.dedup();
+        // An empty list is one empty frame.
+        let runs = ours.len().div_ceil(MAX_CHUNK_ENTRIES).max(1);
+        for run in 0..runs {
+            let from = run * MAX_CHUNK_ENTRIES;
+            let to = ours.len().min(from + MAX_CHUNK_ENTRIES);
+            out.push(send(&Frame::Candidates {
+                pairs: ours[from..to].to_vec(),
+                last: run + 1 == runs,
+            }));
+        }
+        State::Candidates(Self {
+            ground,
+            ours,
+            theirs: Vec::new(),
+        })
+    }
+}
+
+impl Match {
+    pub(super) fn candidates(
+        &mut self,
+        mut listing: Listing,
+        pairs: &[Pair],
+        last: bool,
+        out: &mut Outputs,
+        rng: &mut dyn CryptoRng,
+    ) -> Step {
+        let (ours, theirs) = (self.own.advert().header().count, self.peer.header().count);
+        for pair in pairs {
+            let at = listing.ground.split(*pair);
+            let fits = at.0 < ours && at.1 < theirs;
+            if !fits || listing.theirs.last().is_some_and(|before| before >= pair) {
+                return Err(Reason::Candidates.into());
+            }
+            listing.theirs.push(*pair);
+        }
+        if listing.theirs.len() > ours as usize || (pairs.is_empty() && !last) {
+            return Err(Reason::Candidates.into());
+        }
+        if !last {
+            return Ok(State::Candidates(listing));
+        }
+        let compared = compare(&listing.ours, &listing.theirs);
+        let proving = Proving {
+            ground: listing.ground,
+            list: list_hash(&compared.both),
+            shared: Vec::with_capacity(compared.both.len()),
+            proofs: Vec::new(),
+            ours_only: compared.ours_only,
+            theirs_only: compared.theirs_only,
+            pairs: compared.both.into(),
+        };
+        Ok(self.prove(proving, out, rng))
+    }
+
+    fn prove(&mut self, proving: Proving, out: &mut Outputs, rng: &mut dyn CryptoRng) -> State {
+        if proving.pairs.is_empty() {
+            return self.finish(&proving, out);
+        }
+        let batch = proving.proofs.len();
+        if batch == proving.batches() {
+            out.push(send(&Frame::Proofs(proving.proofs.clone())));
+            return State::Proofs(proving);
+        }
+        let job = Job::Prove {
+            ground: Arc::clone(&proving.ground),
+            pairs: Arc::clone(&proving.pairs),
+            list: proving.list,
+            batch: batch as u32,
+            nonce: Secret::generate(rng),
+        };
+        self.order(job, out);
+        State::Proving(proving)
+    }
+
+    pub(super) fn proved(
+        &mut self,
+        mut proving: Proving,
+        shared: Vec<Point>,
+        proof: Proof,
+        out: &mut Outputs,
+        rng: &mut dyn CryptoRng,
+    ) -> Step {
+        proving.shared.extend(shared);
+        proving.proofs.push(proof);
+        Ok(self.prove(proving, out, rng))
+    }
+
+    pub(super) fn proofs(
+        &mut self,
+        proving: Proving,
+        proofs: Vec<Proof>,
+        out: &mut Outputs,
+    ) -> Step {
+        if proofs.len() != proving.batches() {
+            return Err(Reason::Proof.into());
+        }
+        Ok(self.verify(proving, proofs, 0, out))
+    }
+
+    fn verify(
+        &mut self,
+        proving: Proving,
+        proofs: Vec<Proof>,
+        batch: u32,
+        out: &mut Outputs,
+    ) -> State {
+        let Some(proof) = proofs.get(batch as usize).copied() else {
+            return self.finish(&proving, out);
+        };
+        let from = batch as usize * PROOF_BATCH;
+        let shared = proving.shared.iter().skip(from).take(PROOF_BATCH).copied();
+        let job = Job::Verify {
+            ground: Arc::clone(&proving.ground),
+            pairs: Arc::clone(&proving.pairs),
+            list: proving.list,
+            batch,
+            shared: shared.collect(),
+            proof,
+        };
+        self.order(job, out);
+        State::Verifying(proving, proofs, batch)
+    }
+
+    pub(super) fn verified(
+        &mut self,
+        proving: Proving,
+        proofs: Vec<Proof>,
+        batch: u32,
+        held: bool,
+        out: &mut Outputs,
+    ) -> Step {
+        if !held {
+            return Err(Reason::Proof.into());
+        }
+        Ok(self.verify(proving, proofs, batch + 1, out))
+    }
+
+    /// Links are proved by both: make them durable, then say so.
+    fn finish(&mut self, proving: &Proving, out: &mut Outputs) -> State {
+        let matched = Box::new(proving.matched());
+        out.push(Output::Save(Save::Links(matched.clone())));
+        if !self.kept.done {
+            self.kept.done = true;
+            out.push(Output::Record(Act::Matched {
+                peer: matched.peer.clone(),
+                match_id: matched.match_id,
+                links: matched.links.len() as u64,
+                ours_only: u64::from(matched.ours_only),
+                theirs_only: u64::from(matched.theirs_only),
+            }));
+            self.keep(out);
+        }
+        out.push(send(&Frame::Done));
+        State::Finishing(matched)
+    }
+}
+
+impl Proving {
+    fn batches(&self) -> usize {
+        self.pairs.len().div_ceil(PROOF_BATCH)
+    }
+
+    fn matched(&self) -> Matched {
+        let Ground {
+            own,
+            peer,
+            match_id,
+        } = &*self.ground;
+        let link = |(pair, shared): (&Pair, &Point)| Link {
+            position: self.ground.split(*pair).0,
+            handle: handle(match_id, shared),
+        };
+        let mut links: Vec<_> = self.pairs.iter().zip(&self.shared).map(link).collect();
+        links.sort_unstable_by_key(|link| link.position);
+        Matched {
+            match_id: *match_id,
+            peer: peer.header().member.clone(),
+            ours: own.advert().signed().hash(),
+            theirs: peer.signed().hash(),
+            links,
+            ours_only: self.ours_only,
+            theirs_only: self.theirs_only,
+        }
+    }
+}
