@@ -87,7 +87,7 @@ pub struct CheckWhole;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// All of it is here and checked.
-    Fetched(Header),
+    Fetched(Box<Header>),
     /// We hold the newest already.
     AlreadyHeld,
     /// The member has none yet.
@@ -162,7 +162,7 @@ enum State {
     Idle,
     Header,
     Chunks(Chunks),
-    Checking(Header),
+    Checking(Box<Header>),
     Over,
 }
 
@@ -266,7 +266,7 @@ impl Fetch {
         let all = state.header.chunks();
         if state.next == all {
             out.push(Output::Load(CheckWhole));
-            return State::Checking(state.header);
+            return State::Checking(Box::new(state.header));
         }
         if state.next == state.asked {
             let from = state.next;

@@ -25,7 +25,7 @@
 //! batching. A peer that publishes entries under a second key of its own links alone; audit and
 //! coverage find it. Hiding the sizes, to a step.
 //!
-//! **Failure.** Every end is named; see [`Reason`](reason::Reason). After a lost line both come again: nonce, order
+//! **Failure.** Every end is named; see [`Reason`]. After a lost line both come again: nonce, order
 //! and commitment follow from the two adverts and the epoch keys, so that the match is the very
 //! same and goes through the same rounds. A peer that then says otherwise has signed evidence
 //! against itself.
@@ -44,7 +44,7 @@ use self::links::Matched;
 use self::proving::{Listing, Proving};
 use self::reason::{Failed, Reason};
 use self::rounds::{Ready, Rounds};
-use self::said::{Nonce, Opening, TagCommitment};
+use self::said::{Opening, TagCommitment};
 use self::steps::Raising;
 use super::advert::Advert;
 use super::advert::own::Own;
@@ -140,7 +140,7 @@ enum State {
     Raising(Raising),
     Canaries(Raising),
     Commitment(Ready),
-    Rounds(Rounds),
+    Rounds(Box<Rounds>),
     Candidates(Listing),
     Proving(Proving),
     Proofs(Proving),

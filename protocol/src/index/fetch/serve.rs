@@ -72,7 +72,7 @@ impl Serve {
 
     fn next(&self) -> Option<Output<Self>> {
         let number = self.wanted.start;
-        (!self.wanted.is_empty()).then(|| Output::Load(LoadChunk(number)))
+        (!self.wanted.is_empty()).then_some(Output::Load(LoadChunk(number)))
     }
 }
 

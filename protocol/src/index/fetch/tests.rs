@@ -155,7 +155,10 @@ fn an_advert_arrives_whole_and_is_not_fetched_twice() {
     let (advert, mut disk) = (advert(1, 1), Disk::default());
     let through = &mut |_, _, frame| Some(frame);
     let fetched = fetch(&mut disk, Held::Nothing, Some(&advert), through);
-    assert_eq!(fetched.outcome, Outcome::Fetched(advert.header().clone()));
+    assert_eq!(
+        fetched.outcome,
+        Outcome::Fetched(Box::new(advert.header().clone()))
+    );
     assert_eq!(fetched.served, serve::Outcome::Served(3));
     assert_eq!(disk.entries(), advert.entries());
     let held = Held::Whole(Box::new(advert.signed().clone()));
@@ -183,7 +186,10 @@ fn a_fetch_cut_at_any_message_goes_on_where_it_stopped() {
         let second = fetch(&mut disk, held, Some(&advert), &mut |_, _, frame| {
             Some(frame)
         });
-        assert_eq!(second.outcome, Outcome::Fetched(advert.header().clone()));
+        assert_eq!(
+            second.outcome,
+            Outcome::Fetched(Box::new(advert.header().clone()))
+        );
         assert_eq!(
             second.served,
             serve::Outcome::Served(3 - arrived),
@@ -201,7 +207,10 @@ fn a_newer_generation_is_fetched_from_its_start_and_an_older_one_refused() {
     disk.chunks.push(to_bytes(first.chunk(0)));
     let held = Held::Part(Box::new(first.signed().clone()), 1);
     let newer = fetch(&mut disk, held, Some(&second), through);
-    assert_eq!(newer.outcome, Outcome::Fetched(second.header().clone()));
+    assert_eq!(
+        newer.outcome,
+        Outcome::Fetched(Box::new(second.header().clone()))
+    );
     assert_eq!(disk.entries(), second.entries());
     let held = Held::Whole(Box::new(second.signed().clone()));
     let older = fetch(&mut disk, held, Some(&first), through);

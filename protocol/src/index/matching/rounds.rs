@@ -51,8 +51,8 @@ impl Rounds {
         commitment: Signed<TagCommitment>,
         chunks: Vec<Hash>,
         order: Vec<u32>,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             ours: spans(ready.ground.peer.header().count),
             theirs: spans(ready.ground.own.advert().header().count),
             ready,
@@ -62,19 +62,19 @@ impl Rounds {
             shown: (0, 0),
             seen: (0, 0),
             candidates: Vec::new(),
-        }
+        })
     }
 
     /// Whether we move first in this round; the match id draws who does in the first.
     fn we_lead(&self, round: u32) -> bool {
         let ground = &self.ready.ground;
         let drawn = u32::from(ground.match_id.as_bytes()[0] & 1);
-        ((round + drawn) % 2 == 0) == (ground.we() < ground.they())
+        (round + drawn).is_multiple_of(2) == (ground.we() < ground.they())
     }
 
     /// Shows what may be shown: a round we lead when the peer has shown all before it, any other
     /// when the peer has shown its part of it. When both have shown all, candidates follow.
-    pub(super) fn show(mut self, out: &mut Outputs) -> State {
+    pub(super) fn show(mut self: Box<Self>, out: &mut Outputs) -> State {
         while self.shown.0 < MATCH_ROUNDS {
             let round = self.shown.0;
             if self.seen.0 < round + u32::from(!self.we_lead(round)) {
@@ -98,7 +98,7 @@ impl Rounds {
     }
 
     /// Takes one chunk of the peer's tags.
-    pub(super) fn tags(mut self, chunk: u32, bytes: &Bytes, out: &mut Outputs) -> Step {
+    pub(super) fn tags(mut self: Box<Self>, chunk: u32, bytes: &Bytes, out: &mut Outputs) -> Step {
         let at = self.seen.1;
         let Some(span) = self.theirs.get(at).copied() else {
             return Err(Reason::OutOfTurn.into());

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 
 use super::frame::Frame;
 use super::links::Link;
+use super::said::Nonce;
 use super::*;
 use crate::conversation::pair::{self, End, Side};
 use crate::crypto::sign::KeyPair;
