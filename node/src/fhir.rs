@@ -22,6 +22,7 @@ pub use self::subject::Subject;
 
 pub mod attachment;
 pub mod bundle;
+pub mod export;
 mod json;
 pub mod kind;
 pub mod patient;

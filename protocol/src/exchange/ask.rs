@@ -258,8 +258,8 @@ pub enum Fault {
     #[error("the other side does not support this kind of exchange")]
     Unsupported,
     /// A message that does not belong here.
-    #[error("the other side sent a message that does not belong here")]
-    OutOfOrder,
+    #[error("the other side sent a message (kind {0}) that does not belong here")]
+    OutOfOrder(u8),
     /// A message that does not decode.
     #[error("the other side sent a malformed message: {0}")]
     Malformed(#[from] codec::Error),
@@ -393,15 +393,15 @@ impl Ask {
             (State::AwaitReceipt(about, shown), kind::RECEIPT) => {
                 self.receipt(about, shown, message)
             }
-            _ => Err(Fault::OutOfOrder),
+            _ => Err(Fault::OutOfOrder(kind)),
         }
     }
 
     /// Ends the exchange with a fault, and says in the journal what did not come.
     fn fail(&mut self, about: Option<(ExchangeId, Commitment)>, fault: Fault) -> Out {
         let mut out = Out::new();
-        if fault == Fault::OutOfOrder {
-            out.push(Output::Send(wire::frame(wire::UNSUPPORTED, &())));
+        if let Fault::OutOfOrder(kind) = fault {
+            out.push(Output::Send(wire::frame(wire::UNSUPPORTED, &kind)));
         }
         match about {
             Some((exchange, person)) => out.push(Output::Record(Act::AnswerHeard {

@@ -61,6 +61,8 @@ pub enum Content {
         kind: String,
         /// Its id at the author.
         id: String,
+        /// Another name by which records of this bundle refer to it, if there is one.
+        urn: Option<String>,
     },
     /// A record about nobody that others refer to.
     Supporting {
@@ -68,6 +70,8 @@ pub enum Content {
         kind: String,
         /// Its id at the author.
         id: String,
+        /// Another name by which records of this bundle refer to it, if there is one.
+        urn: Option<String>,
     },
     /// A file that the record before it (attachments not counted) refers to by `name`.
     Attachment {
@@ -308,6 +312,7 @@ mod tests {
                 category: Category::Allergies,
                 kind: "AllergyIntolerance".into(),
                 id: "1".into(),
+                urn: None,
             },
             length: body.len() as u64,
             hash: hash::bytes(body),

@@ -124,6 +124,7 @@ impl Side {
                     category: Category::CarePlans,
                     kind: "CarePlan".into(),
                     id: "1".into(),
+                    urn: None,
                 },
                 length: body.len() as u64,
                 hash: hash::bytes(body),
@@ -506,8 +507,8 @@ fn a_silent_peer_and_a_stray_message_end_the_exchange_by_name() {
     );
     two.feed(Input::Opened, NOW);
     two.feed(Input::Received(vec![99]), NOW);
-    assert_eq!(two.sent, [wire::frame(wire::UNSUPPORTED, &())]);
-    assert_eq!(two.ended.unwrap().fault, Some(Fault::OutOfOrder));
+    assert_eq!(two.sent, [wire::frame(wire::UNSUPPORTED, &99_u8)]);
+    assert_eq!(two.ended.unwrap().fault, Some(Fault::OutOfOrder(99)));
 }
 
 #[test]

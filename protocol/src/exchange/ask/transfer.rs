@@ -176,7 +176,7 @@ impl Ask {
     pub(super) fn take_key(&mut self, mut taking: Taking, message: &[u8]) -> Step {
         let Key { key, size } = codec::decode(message, MAX_FRAME)?;
         if taking.stream.is_some() {
-            return Err(Fault::OutOfOrder);
+            return Err(Fault::OutOfOrder(kind::KEY));
         }
         if size > bundle::padded(self.pair.max_bundle) {
             return Err(Fault::TooLarge);
@@ -195,7 +195,8 @@ impl Ask {
 
     pub(super) fn take_chunk(&mut self, mut taking: Taking, message: &[u8]) -> Step {
         let Bytes(mut sealed) = codec::decode(message, MAX_BULK_FRAME)?;
-        let stream = taking.stream.as_mut().ok_or(Fault::OutOfOrder)?;
+        let stream = taking.stream.as_mut();
+        let stream = stream.ok_or(Fault::OutOfOrder(kind::CHUNK))?;
         let (size, last) = chunk(stream.left);
         if stream.left == 0 || sealed.len() != size + TAG {
             return Err(Fault::Sealed);
@@ -211,7 +212,7 @@ impl Ask {
 
     pub(super) fn take_commitment(&mut self, taking: Taking, message: &[u8]) -> Step {
         let Taking { about, stream } = taking;
-        let stream = stream.ok_or(Fault::OutOfOrder)?;
+        let stream = stream.ok_or(Fault::OutOfOrder(kind::COMMITMENT))?;
         if stream.left != 0 {
             return Err(Fault::Sealed);
         }
