@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! config.toml     what the operator decides                       0600
+//! offer.toml      what it shows and needs: a draft until published 0600
 //! keys/           node.key, seal.key, store.key and, unless it    0700, files 0600
 //!                 is kept elsewhere, organisation.key (sealed)
 //! store/          records, links, openings, sealed under store.key
@@ -12,6 +13,7 @@
 //! ```
 
 pub mod keys;
+pub mod organisation;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -134,6 +136,11 @@ impl Home {
     /// The operator's decisions.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.toml")
+    }
+
+    /// The offer as its lead edits it.
+    pub fn offer(&self) -> PathBuf {
+        self.root.join("offer.toml")
     }
 
     /// The directory of the keys.

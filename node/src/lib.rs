@@ -12,6 +12,7 @@ pub mod journal;
 pub mod membership;
 pub mod network;
 pub mod node;
+pub mod offer_file;
 pub mod runtime;
 pub mod status;
 pub mod store;
