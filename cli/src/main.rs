@@ -1,2 +1,45 @@
-//! fairshare
-fn main() {}
+//! `fairshare`: the one program an organisation installs.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fairshare_node::home::Home;
+use fairshare_node::telemetry;
+use fairshare_protocol::control::{Failure, WRONG};
+
+use crate::args::Args;
+use crate::client::Client;
+use crate::output::Output;
+
+mod args;
+mod client;
+mod commands;
+mod output;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let output = Output::new(args.json);
+    match start(args, output) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn start(args: Args, output: Output) -> Result<u8, Failure> {
+    telemetry::start(args.log.as_deref(), args.command.log())
+        .map_err(|error| Failure::from_error(WRONG, &error))?;
+    let home = Home::place(args.home.as_deref());
+    let home = home.map_err(|error| Failure::from_error(WRONG, &error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(WRONG, format!("no threads can be started: {error}"), ""))?;
+    let client = Client::new(home, output);
+    let code = runtime.block_on(args.command.run(&client));
+    // What blocks a thread after the command's end is waiting for somebody who has gone.
+    runtime.shutdown_background();
+    code
+}

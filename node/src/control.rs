@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG};
+use fairshare_protocol::control::{DEGRADED, Failure, Request, Step};
 use fairshare_protocol::member::User;
 use serde::Serialize;
 use serde_json::Value;
@@ -63,7 +63,7 @@ async fn verify_journal(node: &Arc<Node>) -> Result<impl Serialize + use<>, Fail
     let node = Arc::clone(node);
     let verify = move || {
         node.verify_journal()
-            .map_err(|error| Failure::from_error(WRONG, &error))
+            .map_err(|error| Failure::from_error(error.code(), &error))
     };
     blocking(verify).await
 }

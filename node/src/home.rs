@@ -42,8 +42,7 @@ impl Home {
         if let Some(path) = given.map(Path::to_owned).or(environment.map(PathBuf::from)) {
             return Ok(path);
         }
-        // The owner of one's own /proc entry is oneself.
-        if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
+        if user_number() == Some(0) {
             return Ok(PathBuf::from("/var/lib/fairshare"));
         }
         let user = std::env::var_os("HOME").filter(|home| !home.is_empty());
@@ -116,6 +115,15 @@ impl Home {
         }
         let lock = lock(root)?;
         let owner = check_private(&root.join("keys"))?;
+        for name in ["store", "blobs", "journal"] {
+            // Before others make them, readable by others.
+            let dir = root.join(name);
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir)
+                .map_err(|source| Error::Io { path: dir, source })?;
+        }
         Ok(Self {
             root: root.to_owned(),
             owner,
@@ -167,6 +175,12 @@ impl Home {
     pub fn socket(root: &Path) -> PathBuf {
         root.join("control.sock")
     }
+}
+
+/// The number of the user this process runs as, where it can be told.
+pub fn user_number() -> Option<u32> {
+    // The owner of one's own /proc entry is oneself.
+    fs::metadata("/proc/self").ok().map(|me| me.uid())
 }
 
 fn lock(root: &Path) -> Result<File, Error> {

@@ -78,7 +78,7 @@ impl Node {
     ///
     /// # Errors
     /// If it is not as it was written.
-    pub fn verify_journal(&self) -> Result<Verified, Error> {
+    pub fn verify_journal(&self) -> Result<Verified, journal::Error> {
         let verified = journal::verify(self.journal.dir(), Some(&self.keys.node.public()))?;
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = now();
         Ok(verified)

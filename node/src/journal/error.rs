@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fairshare_protocol::control::{DEGRADED, WRONG};
 use fairshare_protocol::journal::Broken;
 
 /// Why the journal does not open, hold, or take an entry.
@@ -93,6 +94,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The exit code of a command that finds it: a journal that is not sound is degraded, one that
+    /// is not there was asked for wrongly.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Io { .. } | Self::NotAJournal { .. } | Self::Version { .. } => WRONG,
+            _ => DEGRADED,
+        }
+    }
+
     pub(super) fn closed() -> Self {
         Self::Write {
             why: "the node is stopping".into(),

@@ -1,0 +1,7 @@
+//! One file per command.
+
+pub mod journal;
+pub mod peer;
+pub mod peers;
+pub mod run;
+pub mod status;

@@ -1,0 +1,82 @@
+//! `fairshare peer`
+
+use fairshare_protocol::control::node::{self, Connection, PeerReport};
+use fairshare_protocol::control::{DEGRADED, Failure};
+use fairshare_protocol::ids::OdsCode;
+
+use super::peers::connection;
+use crate::client::Client;
+use crate::output::{Page, Tone, ago, count};
+
+/// How one peer is
+///
+/// Exits 0 if it is connected, 1 if not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ fairshare peer L83024
+  $ fairshare peer L83024 --json")]
+pub struct Peer {
+    /// The peer's ODS code
+    #[arg(value_name = "CODE")]
+    code: OdsCode,
+}
+
+impl Peer {
+    pub async fn run(self, client: &Client) -> Result<u8, Failure> {
+        let peer = client.ask_running(node::Peer { code: self.code }).await?;
+        client.output.answer(&peer, |page| show(page, &peer));
+        let up = peer.connection == Connection::Up;
+        Ok(if up { 0 } else { DEGRADED })
+    }
+}
+
+fn show(page: &mut Page, peer: &PeerReport) {
+    let now = peer.now;
+    let never = || "never".to_owned();
+    let tone = match peer.connection {
+        Connection::Up => Tone::Good,
+        Connection::Down(_) => Tone::Bad,
+    };
+    let state = page.tone(tone, &connection(peer));
+    let since = peer
+        .since
+        .map(|at| format!(" since {at} ({})", ago(now, at)));
+    let index = peer.index.as_ref().map_or_else(
+        || "not fetched yet".to_owned(),
+        |it| {
+            let (epoch, generation) = (it.epoch, it.generation);
+            let entries = count(it.entries);
+            let age = ago(now, it.made);
+            format!("{entries} entries, made {age}, epoch {epoch}, generation {generation}")
+        },
+    );
+    let links = peer
+        .links
+        .map_or_else(|| "not matched yet".to_owned(), count);
+    let matched = peer.matched.map(|at| format!(", proven {}", ago(now, at)));
+    page.line(format_args!(
+        "{} {}, {}: {state}",
+        peer.code, peer.name, peer.kind
+    ));
+    page.gap();
+    page.fields(&[
+        ("roster", peer.roster.clone()),
+        (
+            "connection",
+            format!("{}{}", connection(peer), since.unwrap_or_default()),
+        ),
+        ("addresses", peer.addresses.join(", ")),
+        ("index", index),
+        ("links", links + &matched.unwrap_or_default()),
+        (
+            "last exchange",
+            peer.last_exchange.map_or_else(never, |at| ago(now, at)),
+        ),
+    ]);
+    if !peer.errors.is_empty() {
+        page.gap();
+        let rows = peer.errors.iter();
+        let rows = rows.map(|error| vec![ago(now, error.at), error.what.clone()]);
+        page.table(&["ERRORS", ""], rows.collect());
+    }
+}

@@ -1,0 +1,116 @@
+//! `fairshare status`
+
+use fairshare_protocol::control::node::{self, StatusReport};
+use fairshare_protocol::control::{DEGRADED, Failure};
+
+use crate::client::Client;
+use crate::output::{Page, Tone, ago, bytes, count, lasting};
+
+/// How the node is
+///
+/// Exits 0 if all is well, 1 if something needs attention, 2 if no node is running.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ fairshare status
+  $ fairshare status --json")]
+pub struct Status {}
+
+impl Status {
+    pub async fn run(self, client: &Client) -> Result<u8, Failure> {
+        let report = client.ask_running(node::Status {}).await?;
+        client.output.answer(&report, |page| show(page, &report));
+        Ok(if report.problems.is_empty() {
+            0
+        } else {
+            DEGRADED
+        })
+    }
+}
+
+fn show(page: &mut Page, report: &StatusReport) {
+    let now = report.now;
+    let never = || "never".to_owned();
+    let state = match report.problems.len() {
+        0 => page.tone(Tone::Good, "healthy"),
+        1 => page.tone(Tone::Bad, "1 problem"),
+        n => page.tone(Tone::Bad, &format!("{n} problems")),
+    };
+    let federation = report.federation.as_ref();
+    let holdings = &report.holdings;
+    let imported = holdings.imported.map_or_else(never, |at| ago(now, at));
+    let journal = &report.journal;
+    page.line(format_args!(
+        "{} {}, {}: {state}",
+        report.member, report.name, report.kind
+    ));
+    page.gap();
+    page.fields(&[
+        (
+            "federation",
+            federation.map_or_else(
+                || "none yet".to_owned(),
+                |it| format!("{} ({}), {}", it.name, it.id.short(), it.standing),
+            ),
+        ),
+        (
+            "running",
+            format!(
+                "for {}, version {}",
+                lasting(now.since(report.started)),
+                report.version
+            ),
+        ),
+        ("listening", list(&report.listening)),
+        (
+            "peers",
+            format!("{} of {} connected", report.connected, report.peers),
+        ),
+        (
+            "people",
+            format!(
+                "{}, {} of them in the index",
+                count(holdings.people),
+                count(holdings.indexable)
+            ),
+        ),
+        (
+            "records",
+            format!("{}, last import {imported}", count(holdings.records)),
+        ),
+        ("received", format!("{} bundles", count(holdings.received))),
+        (
+            "journal",
+            format!(
+                "{} entries, head {}, checked {}",
+                count(journal.entries),
+                journal.head.short(),
+                ago(now, journal.verified)
+            ),
+        ),
+        (
+            "last exchange",
+            report.last_exchange.map_or_else(never, |at| ago(now, at)),
+        ),
+        (
+            "disk",
+            format!(
+                "{} used, {} free",
+                bytes(report.disk.used),
+                bytes(report.disk.free)
+            ),
+        ),
+    ]);
+    for problem in &report.problems {
+        page.gap();
+        let fact = page.tone(Tone::Bad, &problem.fact);
+        page.line(format_args!("! {fact}"));
+        page.line(format_args!("  try: {}", problem.remedy));
+    }
+}
+
+fn list(addresses: &[String]) -> String {
+    if addresses.is_empty() {
+        return "nowhere".to_owned();
+    }
+    addresses.join(", ")
+}
