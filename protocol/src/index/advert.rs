@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::blind;
 use crate::crypto::hash;
 use crate::ids::{FederationId, Fixed, Hash, OdsCode, Point, PublicKey};
-use crate::limits::{MAX_ADVERT, MAX_CHUNK_ENTRIES, MAX_GENERATIONS, MIN_ADVERT, MIN_CANARIES};
+use crate::limits::{
+    CLOCK_SKEW, MAX_ADVERT, MAX_CHUNK_ENTRIES, MAX_GENERATIONS, MIN_ADVERT, MIN_CANARIES,
+};
 use crate::statement::{self, Body, Signed};
+use crate::time::Timestamp;
 
 pub mod own;
 
@@ -32,6 +35,8 @@ pub struct Header {
     pub epoch: u32,
     /// 1 for the first of an epoch; a later one holds every entry of the earlier ones.
     pub generation: u32,
+    /// When it was made, by its member's clock: the age of its index.
+    pub made: Timestamp,
     /// `g^k`.
     pub key: Point,
     /// How many entries, canaries included.
@@ -59,6 +64,8 @@ pub struct Expected {
     pub population: u64,
     /// `g^k` of every other member's header, ours included.
     pub taken: BTreeSet<Point>,
+    /// Our clock.
+    pub now: Timestamp,
 }
 
 impl Header {
@@ -79,6 +86,9 @@ impl Header {
         }
         if !(1..=MAX_GENERATIONS).contains(&header.generation) {
             return Err(Void::Generation(header.generation));
+        }
+        if header.made > expected.now + CLOCK_SKEW {
+            return Err(Void::Ahead);
         }
         let most = cap(expected.population, header.generation);
         if header.count > most {
@@ -276,6 +286,9 @@ pub enum Void {
     /// Generations run from 1 to [`MAX_GENERATIONS`].
     #[error("generation {0} of an advert is none")]
     Generation(u32),
+    /// Dated ahead of our clock.
+    #[error("the advert is dated ahead of this node's clock; check both clocks")]
+    Ahead,
     /// More entries than the roster allows.
     #[error(
         "{count} entries where the roster allows {most}; the stewards can raise the population"
@@ -314,6 +327,7 @@ impl Void {
             Self::Other => "advert-of-another",
             Self::Epoch { .. } => "advert-of-another-epoch",
             Self::Generation(_) => "advert-generation",
+            Self::Ahead => "advert-dated-ahead",
             Self::OverCap { .. } => "advert-over-cap",
             Self::Count(_) => "advert-too-small",
             Self::Key => "advert-key",

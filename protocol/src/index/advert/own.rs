@@ -16,6 +16,7 @@ use crate::index::key::IndexKey;
 use crate::limits::{MAX_ADVERT, MAX_CHUNK_ENTRIES, MAX_GENERATIONS};
 use crate::redact::Redacted;
 use crate::statement::Signed;
+use crate::time::Timestamp;
 
 /// What stands behind one entry of our advert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,16 +47,18 @@ impl fmt::Debug for SecretSide {
 /// The key of one member and epoch, before there is an advert: it turns index keys into entries.
 #[derive(Debug, Clone)]
 pub struct Blinding {
+    federation: FederationId,
+    epoch: u32,
     secret: Secret,
-    dst: Dst,
 }
 
 impl Blinding {
     /// A fresh key for this epoch.
     pub fn generate(federation: &FederationId, epoch: u32, rng: &mut dyn CryptoRng) -> Self {
         Self {
+            federation: *federation,
+            epoch,
             secret: Secret::generate(rng),
-            dst: Dst::index(federation, epoch),
         }
     }
 
@@ -64,7 +67,8 @@ impl Blinding {
     pub fn entries(&self, keys: &[IndexKey]) -> Vec<Point> {
         let texts: Vec<_> = keys.iter().map(IndexKey::expose).collect();
         let messages = texts.iter().map(|text| text.as_bytes());
-        self.secret.blind(messages, &self.dst)
+        let dst = Dst::index(&self.federation, self.epoch);
+        self.secret.blind(messages, &dst)
     }
 }
 
@@ -83,12 +87,11 @@ impl Own {
     /// # Errors
     /// If two people have one key, or there are too many.
     pub fn first(
-        federation: FederationId,
         member: OdsCode,
-        epoch: u32,
         blinding: &Blinding,
         entries: Vec<Point>,
         node: &KeyPair,
+        now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Error> {
         let mut seed = [0; 32];
@@ -102,10 +105,11 @@ impl Own {
         };
         seed.zeroize();
         let header = Header {
-            federation,
+            federation: blinding.federation,
             member,
-            epoch,
+            epoch: blinding.epoch,
             generation: 0,
+            made: now,
             key: blinding.secret.public(),
             count: 0,
             root: Hash::new([0; 32]),
@@ -123,10 +127,12 @@ impl Own {
         &self,
         more: Vec<Point>,
         node: &KeyPair,
+        now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Error> {
         let old = self.advert.entries().to_vec();
-        let header = self.advert.header().clone();
+        let mut header = self.advert.header().clone();
+        header.made = now;
         Self::grown(header, self.side.clone(), old, more, node, rng)
     }
 
@@ -204,8 +210,9 @@ impl Own {
     pub fn blinding(&self) -> Blinding {
         let header = self.advert.header();
         Blinding {
+            federation: header.federation,
+            epoch: header.epoch,
             secret: self.secret.clone(),
-            dst: Dst::index(&header.federation, header.epoch),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::index::key::IndexKey;
 use crate::index::testing::people;
 
 const FEDERATION: FederationId = FederationId::new([9; 32]);
+const NOW: Timestamp = Timestamp(1_000_000);
 
 fn node() -> KeyPair {
     KeyPair::from_seed(&[1; 32])
@@ -23,7 +24,7 @@ fn member() -> OdsCode {
 fn make(keys: &[IndexKey], rng: &mut StdRng) -> Result<Own, Error> {
     let blinding = Blinding::generate(&FEDERATION, 4, rng);
     let entries = blinding.entries(keys);
-    Own::first(FEDERATION, member(), 4, &blinding, entries, &node(), rng)
+    Own::first(member(), &blinding, entries, &node(), NOW, rng)
 }
 
 fn expected() -> Expected {
@@ -34,6 +35,7 @@ fn expected() -> Expected {
         epoch: 4,
         population: 1000,
         taken: BTreeSet::new(),
+        now: NOW,
     }
 }
 
@@ -43,6 +45,7 @@ fn header() -> Header {
         member: member(),
         epoch: 4,
         generation: 1,
+        made: NOW,
         key: Secret::from_uniform(&[3; 64]).public(),
         count: 2048,
         root: Hash::new([0; 32]),
@@ -106,7 +109,7 @@ fn a_later_generation_keeps_every_entry_canaries_included() {
     let rng = &mut StdRng::seed_from_u64(3);
     let first = make(&people(0..300), rng).unwrap();
     let more = first.blinding().entries(&people(300..310));
-    let second = first.next(more, &node(), rng).unwrap();
+    let second = first.next(more, &node(), NOW, rng).unwrap();
     let (old, new) = (first.advert(), second.advert());
     assert_eq!((new.header().generation, new.header().count), (2, 3072));
     assert_eq!(new.header().key, old.header().key);
@@ -125,7 +128,7 @@ fn a_later_generation_keeps_every_entry_canaries_included() {
     Header::check(new.signed(), &expected).unwrap();
     let twice = second.blinding().entries(&people(0..1));
     assert_eq!(
-        second.next(twice, &node(), rng).unwrap_err(),
+        second.next(twice, &node(), NOW, rng).unwrap_err(),
         Error::Void(Void::Repeated)
     );
 }
@@ -136,7 +139,7 @@ fn an_epoch_has_room_for_so_many_generations() {
     let mut own = make(&[], rng).unwrap();
     for n in 1..MAX_GENERATIONS {
         let more = own.blinding().entries(&people(n..n + 1));
-        own = own.next(more, &node(), rng).unwrap();
+        own = own.next(more, &node(), NOW, rng).unwrap();
         let expected = Expected {
             population: 20,
             ..expected()
@@ -144,7 +147,7 @@ fn an_epoch_has_room_for_so_many_generations() {
         Header::check(own.advert().signed(), &expected).unwrap();
     }
     assert_eq!(
-        own.next(vec![], &node(), rng).unwrap_err(),
+        own.next(vec![], &node(), NOW, rng).unwrap_err(),
         Error::Generations
     );
 }
@@ -178,6 +181,8 @@ fn a_header_that_is_not_what_the_roster_says_is_void() {
     );
     assert_eq!(check(&|h| h.generation = 0), Err(Void::Generation(0)));
     assert_eq!(check(&|h| h.generation = 17), Err(Void::Generation(17)));
+    let ahead = |h: &mut Header| h.made = NOW + CLOCK_SKEW + std::time::Duration::from_millis(1);
+    assert_eq!(check(&ahead), Err(Void::Ahead));
     assert_eq!(check(&|h| h.count = 1024), Err(Void::Count(1024)));
     assert_eq!(check(&|h| h.key = Point::new([0; 32])), Err(Void::Key));
     assert_eq!(check(&|h| h.key = Point::new([1; 32])), Err(Void::Key));

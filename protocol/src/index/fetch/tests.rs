@@ -39,6 +39,7 @@ fn header(generation: u32, entries: &[Point]) -> Header {
         member: "RH8".parse().unwrap(),
         epoch: 4,
         generation,
+        made: NOW,
         key: crate::crypto::blind::Secret::from_uniform(&[3; 64]).public(),
         count: entries.len() as u32,
         root: root(&chunks),
@@ -58,6 +59,7 @@ fn expected() -> Expected {
         epoch: 4,
         population: 9000,
         taken: BTreeSet::new(),
+        now: NOW,
     }
 }
 

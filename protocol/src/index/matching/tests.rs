@@ -47,7 +47,7 @@ impl Member {
         let rng = &mut StdRng::seed_from_u64(seed.into());
         let node = KeyPair::from_seed(&[seed; 32]);
         let code = code.parse().unwrap();
-        let own = Own::first(FEDERATION, code, 4, blinding, entries, &node, rng).unwrap();
+        let own = Own::first(code, blinding, entries, &node, NOW, rng).unwrap();
         Self {
             node,
             own: Arc::new(own),
@@ -371,7 +371,7 @@ fn an_outdated_advert_on_either_side_stops_a_match_before_it_begins() {
     );
     let rng = &mut StdRng::seed_from_u64(9);
     let more = b.own.blinding().entries(&people(40..41));
-    let newer = b.own.next(more, &b.node, rng).unwrap();
+    let newer = b.own.next(more, &b.node, NOW, rng).unwrap();
     let newer = Member {
         own: Arc::new(newer),
         node: b.node.clone(),

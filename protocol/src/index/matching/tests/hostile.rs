@@ -277,7 +277,7 @@ fn what_was_said_in_an_earlier_match_cannot_be_replayed() {
     // Alice has a new advert, hence a new match: the whole of the old one is stale.
     let rng = &mut StdRng::seed_from_u64(4);
     let more = alice.own.blinding().entries(&people(50..51));
-    let next = alice.own.next(more, &alice.node, rng).unwrap();
+    let next = alice.own.next(more, &alice.node, NOW, rng).unwrap();
     let alice = Member {
         own: Arc::new(next),
         ..alice
