@@ -37,7 +37,7 @@ const HEAD: &str = "\
 #   care-provider.
 # Categories: demographics, summary, problems, medications, allergies, results, encounters,
 #   immunisations, procedures, documents, care-plans, social-care-assessments, safeguarding.
-# `basis` is the legal basis. It stands once per purpose; a line may have one of its own:
+# `basis` is the legal basis. It stands once per section; a line may have one of its own:
 #     documents = { shows = [\"clinical\"], needs = [], basis = \"...\" }
 #
 # Whatever stands here: records about people who objected, or are flagged sensitive, are never
@@ -109,21 +109,18 @@ pub fn text(offer: &Offer, member: &OdsCode, kind: MemberKind) -> String {
     ));
     for purpose in Purpose::ALL {
         add(format_args!("\n{}[{purpose}]\n", about(*purpose)));
-        let Some(rows) = offer.matrix.get(purpose) else {
+        let Some(section) = offer.matrix.get(purpose) else {
             continue;
         };
-        // What most rows say stands once.
-        let shared = rows.values().next().map(|row| &row.basis);
-        if let Some(basis) = shared {
-            add(format_args!("basis = {}\n", quoted(basis.as_str())));
-        }
-        for (category, row) in rows {
+        let basis = quoted(section.basis.as_str());
+        add(format_args!("basis = {basis}\n"));
+        for (category, row) in &section.rows {
             let (shows, needs) = (kinds(&row.shows), kinds(&row.needs));
             add(format_args!(
                 "{category} = {{ shows = {shows}, needs = {needs}"
             ));
-            if shared != Some(&row.basis) {
-                add(format_args!(", basis = {}", quoted(row.basis.as_str())));
+            if let Some(basis) = &row.basis {
+                add(format_args!(", basis = {}", quoted(basis.as_str())));
             }
             add(format_args!(" }}\n"));
         }

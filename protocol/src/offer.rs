@@ -62,8 +62,17 @@ pub struct Row {
     pub shows: BTreeSet<MemberKind>,
     /// Kinds of member it is needed from.
     pub needs: BTreeSet<MemberKind>,
-    /// Why that is lawful.
+    /// Why that is lawful, if not for the reason its section gives.
+    pub basis: Option<Line>,
+}
+
+/// What a member says for one purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Why that is lawful, unless a row says otherwise.
     pub basis: Line,
+    /// By category.
+    pub rows: BTreeMap<Category, Row>,
 }
 
 /// To whom a member shows that a person is known to it.
@@ -81,7 +90,7 @@ pub struct Offer {
     /// To whom people's presence is shown: with these kinds there can be a match.
     pub presence: Presence,
     /// Per purpose and category.
-    pub matrix: BTreeMap<Purpose, BTreeMap<Category, Row>>,
+    pub matrix: BTreeMap<Purpose, Section>,
     /// Whether, having asked, we show our own records about the same person in the same exchange.
     pub show_in_return: bool,
     /// Labels the operator opened.
@@ -101,8 +110,8 @@ impl Offer {
     /// # Errors
     /// The first rule it breaks.
     pub fn check(&self) -> Result<(), Refusal> {
-        for (purpose, rows) in &self.matrix {
-            for category in rows.keys() {
+        for (purpose, section) in &self.matrix {
+            for category in section.rows.keys() {
                 match category {
                     Category::Presence => return Err(Refusal::PresenceInMatrix(*purpose)),
                     Category::Other => return Err(Refusal::Other(*purpose)),
@@ -135,8 +144,17 @@ impl Offer {
     /// The row of `category` under `purpose`, unless it is one that never flows that way.
     fn row(&self, category: Category, purpose: Purpose) -> Option<&Row> {
         may_travel(category, purpose)
-            .then(|| self.matrix.get(&purpose)?.get(&category))
+            .then(|| self.matrix.get(&purpose)?.rows.get(&category))
             .flatten()
+    }
+
+    /// On what legal basis `category` is shown or needed for `purpose`.
+    pub fn basis(&self, category: Category, purpose: Purpose) -> Option<&Line> {
+        if category == Category::Presence {
+            return Some(&self.presence.basis);
+        }
+        let own = self.row(category, purpose)?.basis.as_ref();
+        own.or_else(|| Some(&self.matrix.get(&purpose)?.basis))
     }
 
     /// The offer's name: two offers are the same if and only if their hashes are.

@@ -267,7 +267,7 @@ mod tests {
         assert!(flows(&full, "RH8", "L83024", Purpose::Care).contains(&C::Results));
         let change = |offer: &Offer, change: &dyn Fn(&mut crate::offer::Row)| {
             let mut offer = offer.clone();
-            let rows = offer.matrix.get_mut(&Purpose::Care).unwrap();
+            let rows = &mut offer.matrix.get_mut(&Purpose::Care).unwrap().rows;
             change(rows.get_mut(&C::Results).unwrap());
             offer
         };
@@ -313,7 +313,7 @@ mod tests {
         assert!(default.purposes[&Purpose::Care].one_sided());
 
         let mut closed = social.clone();
-        let rows = closed.matrix.get_mut(&Purpose::SharedCare).unwrap();
+        let rows = &mut closed.matrix.get_mut(&Purpose::SharedCare).unwrap().rows;
         rows.remove(&C::CarePlans);
         rows.remove(&C::SocialCareAssessments);
         let closed = terms(("RH8", ACUTE, &acute), ("912", SOCIAL, &closed));
@@ -356,10 +356,10 @@ mod tests {
     fn safeguarding_and_other_never_travel_in_bulk_and_other_never_at_all() {
         let (mut acute, mut gp) = (Offer::default_for(ACUTE), Offer::default_for(GP));
         for offer in [&mut acute, &mut gp] {
-            let row = offer.matrix[&Purpose::Care][&C::Results].clone();
-            for rows in offer.matrix.values_mut() {
-                rows.insert(C::Safeguarding, row.clone());
-                rows.insert(C::Other, row.clone());
+            let row = offer.matrix[&Purpose::Care].rows[&C::Results].clone();
+            for section in offer.matrix.values_mut() {
+                section.rows.insert(C::Safeguarding, row.clone());
+                section.rows.insert(C::Other, row.clone());
             }
         }
         let terms = terms(("RH8", ACUTE, &acute), ("L83024", GP, &gp));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::str::FromStr;
 
-use fairshare_protocol::offer::{Presence, Row, may_travel};
+use fairshare_protocol::offer::{Presence, Row, Section, may_travel};
 use fairshare_protocol::terms;
 use fairshare_protocol::text::Line;
 use toml::Spanned;
@@ -37,9 +37,8 @@ pub(super) fn offer(text: &str) -> Result<Offer, Mistake> {
                     let remedy = "remove the section, or name it after a purpose that is";
                     here.mistake(key.span(), refusal.to_string(), remedy)
                 })?;
-                let rows = here.rows(purpose, value)?;
-                if !rows.is_empty() {
-                    matrix.insert(purpose, rows);
+                if let Some(section) = here.section(purpose, value)? {
+                    matrix.insert(purpose, section);
                 }
             }
         }
@@ -97,22 +96,14 @@ impl Text<'_> {
         })
     }
 
-    fn rows(
-        &self,
-        purpose: Purpose,
-        value: &Value<'_>,
-    ) -> Result<BTreeMap<Category, Row>, Mistake> {
-        let table = self.table(value)?;
-        let mut shared = None;
-        for (key, value) in table {
-            if key.get_ref() == "basis" {
-                shared = Some(self.line(value)?);
-            }
-        }
+    /// A section without rows says nothing.
+    fn section(&self, purpose: Purpose, value: &Value<'_>) -> Result<Option<Section>, Mistake> {
+        let mut basis = None;
         let mut rows = BTreeMap::new();
-        for (key, value) in table {
+        for (key, value) in self.table(value)? {
             let word = key.get_ref().as_ref();
             if word == "basis" {
+                basis = Some(self.line(value)?);
                 continue;
             }
             let category: Category = self.word(key.span(), word)?;
@@ -125,20 +116,20 @@ impl Text<'_> {
                 let fact = format!("`{category}` is never shown under [{purpose}]");
                 return Err(self.mistake(key.span(), fact, "remove the line"));
             }
-            let row = self.row(word, key.span(), value, shared.as_ref())?;
-            rows.insert(category, row);
+            rows.insert(category, self.row(word, key.span(), value)?);
         }
-        Ok(rows)
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let basis = basis.ok_or_else(|| {
+            let remedy = "state the legal basis at the top of the section: basis = \"...\"";
+            self.mistake(value.span(), format!("[{purpose}] has no `basis`"), remedy)
+        })?;
+        Ok(Some(Section { basis, rows }))
     }
 
-    fn row(
-        &self,
-        word: &str,
-        at: Range<usize>,
-        value: &Value<'_>,
-        shared: Option<&Line>,
-    ) -> Result<Row, Mistake> {
-        let (mut shows, mut needs, mut basis) = (None, None, shared.cloned());
+    fn row(&self, word: &str, at: Range<usize>, value: &Value<'_>) -> Result<Row, Mistake> {
+        let (mut shows, mut needs, mut basis) = (None, None, None);
         for (key, value) in self.table(value)? {
             match key.get_ref().as_ref() {
                 "shows" => shows = Some(self.kinds(value)?),
@@ -147,15 +138,14 @@ impl Text<'_> {
                 other => return Err(self.unknown(key.span(), other, "shows, needs, basis")),
             }
         }
-        let missing = |what: &str, remedy: &str| {
-            self.mistake(at.clone(), format!("`{word}` has no `{what}`"), remedy)
+        let missing = |what: &str| {
+            let fact = format!("`{word}` has no `{what}`");
+            self.mistake(at.clone(), fact, "add it, with [] if there is nobody")
         };
-        let list = "add it, with [] if there is nobody";
-        let text = "state the legal basis, here or once for the section: basis = \"...\"";
         Ok(Row {
-            shows: shows.ok_or_else(|| missing("shows", list))?,
-            needs: needs.ok_or_else(|| missing("needs", list))?,
-            basis: basis.ok_or_else(|| missing("basis", text))?,
+            shows: shows.ok_or_else(|| missing("shows"))?,
+            needs: needs.ok_or_else(|| missing("needs"))?,
+            basis,
         })
     }
 

@@ -23,8 +23,8 @@ fn an_offer_with_everything_unusual_reads_back() {
     offer.opened_services.extend(Service::ALL);
     offer.presence.basis = r#"an "odd" \ basis"#.parse().unwrap();
     let care = offer.matrix.get_mut(&Purpose::Care).unwrap();
-    let row = care.get_mut(&Category::Results).unwrap();
-    row.basis = "another".parse().unwrap();
+    let row = care.rows.get_mut(&Category::Results).unwrap();
+    row.basis = Some("another".parse().unwrap());
     row.shows.clear();
     row.needs.remove(&MemberKind::AcuteTrust);
     offer.matrix.remove(&Purpose::SharedCare);
@@ -157,19 +157,24 @@ fn a_mistake_is_named_with_its_line_and_a_remedy() {
 }
 
 #[test]
-fn a_row_needs_a_basis_of_its_own_or_of_its_section() {
+fn a_section_needs_a_basis_and_a_row_may_have_its_own() {
     let text = "show-in-return = true\n[presence]\nshows = []\nbasis = \"x\"\n[care]\n\
-                results = { shows = [\"clinical\"], needs = [] }\n";
+                results = { shows = [\"clinical\"], needs = [], basis = \"own\" }\n";
     let mistake = parse(text).unwrap_err();
     assert_eq!(
         (mistake.line, mistake.fact.as_str()),
-        (6, "`results` has no `basis`")
+        (5, "[care] has no `basis`")
     );
-    let stated = text.replace("needs = [] }", "needs = [], basis = \"law\" }");
+    let stated = text.replace(
+        "[care]\n",
+        "[care]\nbasis = \"law\"\nallergies = { shows = [], needs = [] }\n",
+    );
     let offer = parse(&stated).unwrap();
-    let row = &offer.matrix[&Purpose::Care][&Category::Results];
-    assert_eq!(row.basis.as_str(), "law");
-    assert_eq!(row.shows.len(), 5);
+    let basis = |category| offer.basis(category, Purpose::Care).unwrap().as_str();
+    assert_eq!(basis(Category::Results), "own");
+    assert_eq!(basis(Category::Allergies), "law");
+    assert_eq!(basis(Category::Presence), "x");
+    assert_eq!(offer.basis(Category::Summary, Purpose::Care), None);
     let bare = "show-in-return = true\n";
     assert!(
         parse(bare)

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Offer, Presence, Row, may_travel};
+use super::{Offer, Presence, Row, Section, may_travel};
 use crate::category::{Category, Lane, Purpose};
 use crate::member::MemberKind;
 use crate::text::Line;
@@ -28,7 +28,7 @@ pub(super) fn offer(own: MemberKind) -> Offer {
     let row = |category, purpose| {
         let shows = kinds_where(&|peer| shown(own, peer, category, purpose));
         let needs = kinds_where(&|peer| shown(peer, own, category, purpose));
-        let basis = basis(purpose);
+        let basis = None;
         (!shows.is_empty() || !needs.is_empty()).then_some((
             category,
             Row {
@@ -42,9 +42,12 @@ pub(super) fn offer(own: MemberKind) -> Offer {
         let all = Category::ALL.iter();
         all.filter_map(|category| row(*category, purpose)).collect()
     };
-    let purposes = Purpose::ALL
-        .iter()
-        .map(|purpose| (*purpose, rows(*purpose)));
+    let section = |purpose| Section {
+        basis: basis(purpose),
+        rows: rows(purpose),
+    };
+    let purposes = Purpose::ALL.iter();
+    let sections = purposes.map(|purpose| (*purpose, section(*purpose)));
     let known_to = |peer| {
         let mut all = Category::ALL.iter();
         all.any(|category| shown(own, peer, *category, Purpose::Care))
@@ -54,7 +57,7 @@ pub(super) fn offer(own: MemberKind) -> Offer {
             shows: kinds_where(&known_to),
             basis: line(CARE),
         },
-        matrix: purposes.filter(|(_, rows)| !rows.is_empty()).collect(),
+        matrix: sections.filter(|(_, it)| !it.rows.is_empty()).collect(),
         show_in_return: true,
         opened_labels: BTreeSet::new(),
         opened_services: BTreeSet::new(),
@@ -197,6 +200,8 @@ mod tests {
         for kind in MemberKind::ALL {
             let offer = Offer::default_for(*kind);
             assert_eq!(offer.check(), Ok(()));
+            // Every member holds every offer: they stay small.
+            assert!(crate::codec::encode(&offer).len() < 2000);
             let open = kind.is_clinical() || *kind == SOCIAL;
             assert_eq!(!offer.matrix.is_empty(), open, "{kind}");
             assert_eq!(!offer.presence.shows.is_empty(), open, "{kind}");
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn what_may_never_be_offered_is_refused_by_name_and_flows_nowhere_even_if_it_got_in() {
         let base = Offer::default_for(GP);
-        let row = base.matrix[&Purpose::Care][&C::Results].clone();
+        let row = base.matrix[&Purpose::Care].rows[&C::Results].clone();
         for (purpose, category, refusal) in [
             (Purpose::Care, C::Other, Refusal::Other(Purpose::Care)),
             (
@@ -216,14 +221,14 @@ mod tests {
             ),
         ] {
             let mut offer = base.clone();
-            let rows = offer.matrix.get_mut(&purpose).unwrap();
+            let rows = &mut offer.matrix.get_mut(&purpose).unwrap().rows;
             rows.insert(category, row.clone());
             assert_eq!(offer.check(), Err(refusal));
             assert!(!offer.shows(category, purpose, ACUTE));
             assert!(!offer.needs(category, purpose, ACUTE));
         }
         let mut offer = base;
-        let rows = offer.matrix.get_mut(&Purpose::Care).unwrap();
+        let rows = &mut offer.matrix.get_mut(&Purpose::Care).unwrap().rows;
         rows.insert(C::Presence, row);
         assert_eq!(offer.check(), Err(Refusal::PresenceInMatrix(Purpose::Care)));
     }

@@ -125,12 +125,12 @@ fn nodes_that_differ_by_little_say_little() {
 #[test]
 fn a_newcomer_learns_more_than_one_frame_holds() {
     let mut full = founded();
-    for n in 0..20 {
-        join(&mut full, &format!("M{n}"), 30 + n, 60 + n);
+    for n in 0..50 {
+        join(&mut full, &format!("M{n}"), 30 + n, 100 + n);
     }
     let (mut one, mut other) = (Side::new(&founded()), Side::new(&full));
     converse(&mut one, &mut other);
-    assert_eq!(one.ended, synced(80, 0));
+    assert_eq!(one.ended, synced(200, 0));
     assert!(other.bytes > crate::limits::MAX_FRAME);
     assert_eq!(Roster::of(&one.held), Roster::of(&full));
 }

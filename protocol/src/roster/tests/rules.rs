@@ -491,7 +491,7 @@ fn addresses_and_offers_that_are_none_are_refused() {
         assert_eq!(insert(&mut held, statement), Err(Refusal::Addresses));
     }
     let mut offer = Offer::default_for(MemberKind::GpPractice);
-    let rows = offer.matrix.values_mut().next().unwrap();
+    let rows = &mut offer.matrix.values_mut().next().unwrap().rows;
     let row = rows.values().next().unwrap().clone();
     rows.insert(crate::category::Category::Other, row);
     let statement = said(&held, "A1", (1, 3), &Claim::Offer(offer), 21);
