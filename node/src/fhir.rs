@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use fairshare_protocol::category::Category;
+use fairshare_protocol::offer::Label;
 use fairshare_protocol::time::Date;
-use serde::{Deserialize, Serialize};
 
 use self::attachment::Attachment;
 use self::json::Json;
@@ -32,17 +32,11 @@ pub mod source;
 pub mod subject;
 pub mod version;
 
+/// Elements that are never a list in any type of R4; in later drafts and by mistake they are.
+const NEVER_LISTS: [&str; 3] = ["meta", "masterIdentifier", "custodian"];
+
 /// The most references to supporting resources and Binaries kept of one resource.
 const MAX_REFERENCES: usize = 1024;
-
-/// How restricted a record is said to be (`meta.security`, v3 Confidentiality).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Label {
-    /// `R`.
-    Restricted,
-    /// `V`.
-    VeryRestricted,
-}
 
 /// What the node's operator decides about imports.
 #[derive(Debug, Clone)]
@@ -69,7 +63,7 @@ pub struct Resource {
     pub subject: Subject,
     /// Its category.
     pub category: Category,
-    /// How restricted it is.
+    /// How restricted it is (`meta.security`, v3 Confidentiality `R` and `V`).
     pub label: Option<Label>,
     /// What it references of things that may be supporting, and Binaries.
     pub references: BTreeSet<Name>,
@@ -102,6 +96,12 @@ impl Resource {
         let json = &Json::read(text)?;
         let kind = kind_of(json)?;
         version::check(kind.name, json)?;
+        if let Some(name) = NEVER_LISTS
+            .into_iter()
+            .find(|name| json.member(name).is_some_and(Json::is_list))
+        {
+            return Err(Refusal::Shape(name));
+        }
         let subject = subject::find(kind, json, places)?;
         let id = id_of(json, id)?;
         let label = label(json);
@@ -127,11 +127,25 @@ impl Resource {
     }
 }
 
+/// The type and id of a resource that was refused, as far as they are ones FHIR allows.
+pub fn called(text: &str) -> Option<(&'static str, String)> {
+    let members = json::Members::find(text).ok()?;
+    let kind = Kind::of(&members.text_of("resourceType").ok()??).ok()?;
+    let id = members
+        .text_of("id")
+        .ok()?
+        .filter(|id| reference::is_id(id));
+    Some((kind.name, id.unwrap_or_else(|| "?".to_owned())))
+}
+
 fn kind_of(json: &Json<'_>) -> Result<&'static Kind, Refusal> {
     if !json.is_object() {
         return Err(Refusal::NotAnObject);
     }
-    Kind::of(json.text_of("resourceType").ok_or(Refusal::NotFhir)?)
+    match json.text_of("resourceType").ok_or(Refusal::NotFhir)? {
+        "Bundle" => Err(Refusal::NestedBundle),
+        name => Kind::of(name),
+    }
 }
 
 fn id_of(json: &Json<'_>, called: Option<&str>) -> Result<String, Refusal> {

@@ -8,6 +8,7 @@ pub mod control;
 pub mod engine;
 pub mod fhir;
 pub mod home;
+pub mod import;
 pub mod journal;
 pub mod membership;
 pub mod network;

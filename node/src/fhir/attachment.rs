@@ -3,6 +3,7 @@
 //! Inline data stays where it is, in the resource's own bytes. A relative address names a file
 //! beside the one being read. An address at another server is left alone.
 
+use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 use super::json::Json;
@@ -11,6 +12,10 @@ use super::refusal::Refusal;
 
 /// The most attachments one resource may have.
 const MAX_ATTACHMENTS: usize = 256;
+/// The longest address of a file beside a resource, in bytes.
+const MAX_ADDRESS: usize = 1024;
+/// The longest media type, in bytes.
+const MAX_CONTENT_TYPE: usize = 128;
 /// Elements of type Attachment in R4; `content` is one only in Media.
 const ELEMENTS: [&str; 8] = [
     "attachment",
@@ -66,7 +71,7 @@ pub struct Stated {
 }
 
 /// How an attachment's bytes are not what its resource states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Damage {
     /// The inline data is not base64.
     #[error("its inline data is not base64")]
@@ -175,7 +180,10 @@ fn read(element: &Json<'_>, places: &Places) -> Option<Attachment> {
         (None, Some(url)) => address(url, places)?,
         (None, None) => return None,
     };
-    let content_type = element.text_of("contentType").map(str::to_owned);
+    let content_type = element
+        .text_of("contentType")
+        .filter(|kind| kind.len() <= MAX_CONTENT_TYPE)
+        .map(str::to_owned);
     Some(Attachment {
         content_type,
         at,
@@ -202,15 +210,23 @@ fn address(url: &str, places: &Places) -> Option<At> {
     if let Target::Name(_) = follow(url, places) {
         return None;
     }
+    Some(match path(url) {
+        Some(_) => At::Neighbour(url.to_owned()),
+        None => At::Remote,
+    })
+}
+
+/// The path a relative address stands for; none if it is not relative.
+pub fn path(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let scheme = path
         .split('/')
         .next()
         .is_some_and(|first| first.contains(':'));
-    if scheme || path.is_empty() {
-        return Some(At::Remote);
+    if scheme || path.is_empty() || path.len() > MAX_ADDRESS {
+        return None;
     }
-    Some(percent_decode(path).map_or(At::Remote, At::Neighbour))
+    percent_decode(path)
 }
 
 #[cfg(test)]
@@ -248,7 +264,7 @@ mod tests {
         let at = |url: &str| one(&format!(r#"{{"url":"{url}"}}"#));
         assert_eq!(
             at("attachments/a%20b.pdf"),
-            At::Neighbour("attachments/a b.pdf".into())
+            At::Neighbour("attachments/a%20b.pdf".into())
         );
         assert_eq!(
             at("../x"),

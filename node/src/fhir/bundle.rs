@@ -9,6 +9,9 @@ use super::reference::{self, Places, split};
 use super::refusal::Refusal;
 use super::{Kind, version};
 
+/// The longest `fullUrl` that is kept, in bytes.
+const MAX_URN: usize = 256;
+
 /// The kinds of Bundle an import takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BundleKind {
@@ -41,17 +44,53 @@ pub struct Entry<'a> {
     pub passed_over: bool,
 }
 
-/// Whether `text` is a Bundle; else it is taken for a single resource.
+/// What one JSON document is.
+pub enum Document<'a> {
+    /// A Bundle.
+    Bundle(Bundle<'a>),
+    /// A single resource, to be read with [`super::Resource::read`].
+    Resource,
+    /// The manifest of a Bulk Data export, and the address of the server exported, if it says.
+    Manifest(Option<String>),
+}
+
+/// Tells what one JSON document is. `bases` says which servers are ours.
 ///
 /// # Errors
-/// If it is not JSON, or no FHIR.
-pub fn is_bundle(text: &str) -> Result<bool, Refusal> {
+/// If it is not JSON, not FHIR, or a Bundle of a kind we do not take.
+pub fn document<'a>(text: &'a str, bases: &Places) -> Result<Document<'a>, Refusal> {
     let members = Members::find(text)?;
-    let name = members.text_of("resourceType")?.ok_or(Refusal::NotFhir)?;
-    Ok(name == "Bundle")
+    match members.text_of("resourceType")?.as_deref() {
+        Some("Bundle") => Bundle::find(text, bases).map(Document::Bundle),
+        Some(_) => Ok(Document::Resource),
+        None if members.raw("output").is_some() && members.raw("transactionTime").is_some() => {
+            let request = members.text_of("request")?;
+            Ok(Document::Manifest(request.as_deref().and_then(exported)))
+        }
+        None => Err(Refusal::NotFhir),
+    }
+}
+
+/// The server an export's request was made to: what precedes `$export`, `Patient/$export` or
+/// `Group/x/$export` (Bulk Data Access 2.0).
+fn exported(request: &str) -> Option<String> {
+    let (before, _) = request.split_once("/$export")?;
+    let base = before
+        .strip_suffix("/Patient")
+        .unwrap_or_else(|| match split(before) {
+            Some((Some(base), kind, _)) if kind.name == "Group" => base,
+            _ => before,
+        });
+    Some(base.to_owned())
 }
 
 impl<'a> Bundle<'a> {
+    /// The text of the resource in the entry of that number, from 1.
+    pub fn text_of(&self, number: u64) -> Option<&'a str> {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        Some(self.entries.get(at)?.as_ref().ok()?.text)
+    }
+
     /// Finds the entries of a Bundle. `places` says which servers are ours.
     ///
     /// # Errors
@@ -124,7 +163,7 @@ fn find_entry<'a>(raw: &'a RawValue, places: &mut Places) -> Result<Entry<'a>, R
     if let Some(request) = entry.member("request")? {
         check_request(&request, Kind::of(&name)?, id.as_deref())?;
     }
-    let urn = url.filter(|url| url.starts_with("urn:"));
+    let urn = url.filter(|url| url.starts_with("urn:") && url.len() <= MAX_URN);
     Ok(Entry {
         text,
         id,

@@ -2,6 +2,7 @@
 
 use fairshare_protocol::index::key::{IndexKey, NhsNumber, NotAnNhsNumber};
 use fairshare_protocol::time::Date;
+use serde::{Deserialize, Serialize};
 
 use super::json::Json;
 use super::reference::{Identifier, NHS_NUMBER, is_nhs_number};
@@ -27,7 +28,9 @@ pub struct Patient {
 }
 
 /// Why a person is not in the index. Names no value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
 pub enum NotIndexable {
     /// No NHS number at all.
     #[error("no NHS number")]

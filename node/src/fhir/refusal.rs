@@ -7,6 +7,9 @@ use super::version::Version;
 /// Texts name types, fields and places, never a value found in a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// The file system does not let us, or we do not let it.
+    #[error("not read: {0}")]
+    Unreadable(String),
     /// Nothing in it.
     #[error("empty")]
     Empty,
@@ -73,7 +76,7 @@ pub enum Refusal {
     #[error("its id is not one FHIR allows: 1 to 64 of A-Z a-z 0-9 - .")]
     BadId,
     /// An element is not of the shape R4 gives it.
-    #[error("element `{0}` is not of the shape R4 gives it")]
+    #[error("element `{0}` does not have the shape it has in R4")]
     Shape(&'static str),
     /// About nobody, though its type should be about somebody.
     #[error("it does not say whom it is about (element `{0}`)")]
@@ -152,6 +155,7 @@ impl Refusal {
     /// One word for counts: refusals of one cause share it.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Unreadable(_) => "unreadable",
             Self::Empty => "empty",
             Self::NotJson(_) | Self::NotUtf8 | Self::Utf16 => "not-json",
             Self::NotAnObject | Self::NotFhir | Self::Xml | Self::OtherFile(_) => "not-fhir",

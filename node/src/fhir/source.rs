@@ -155,8 +155,10 @@ fn not_json(start: &[u8]) -> Option<Refusal> {
         [] => Refusal::Empty,
         [0xff, 0xfe, ..]
         | [0xfe, 0xff, ..]
-        | [0, _, 0 | b'"'..=b'~', ..]
+        | [0, b'{' | b'<' | b'[', ..]
+        | [0, 0, 0, b'{' | b'<' | b'[', ..]
         | [b'{' | b'<' | b'[', 0, ..] => Refusal::Utf16,
+        [b'{', b'\\', b'r', b't', b'f', ..] => Refusal::OtherFile("RTF"),
         [b'{', ..] => return None,
         [b'[', ..] => Refusal::NotAnObject,
         [b'<', ..] if text("http://hl7.org/fhir\"") || text("http://hl7.org/fhir'") => {
@@ -176,11 +178,16 @@ fn not_json(start: &[u8]) -> Option<Refusal> {
             Refusal::OtherFile("a tar archive; unpack it first")
         }
         _ if start.get(128..132) == Some(b"DICM") => Refusal::OtherFile("DICOM"),
-        _ if std::str::from_utf8(&start[..start.len().min(512)]).is_ok() && !start.contains(&0) => {
-            Refusal::OtherFile("plain text")
-        }
+        _ if is_text(&start[..start.len().min(512)]) => Refusal::OtherFile("plain text"),
         _ => Refusal::OtherFile("a binary file"),
     })
+}
+
+/// Whether this beginning of a file is text, perhaps cut inside its last character.
+fn is_text(start: &[u8]) -> bool {
+    let whole =
+        std::str::from_utf8(start).map_or_else(|error| error.error_len().is_none(), |_| true);
+    whole && !start.contains(&0)
 }
 
 /// Skips white space; says how many lines ended in it.

@@ -123,6 +123,8 @@ fn what_cannot_be_kept_is_refused_by_its_name() {
         outcome,
         "OperationOutcome: part of a message or an answer, not a record of care"
     );
+    let list = r#"{"resourceType":"DocumentReference","masterIdentifier":[{}]}"#;
+    assert_eq!(why(list), Refusal::Shape("masterIdentifier"));
     let old = why(r#"{"resourceType":"Immunization","notGiven":false}"#).to_string();
     assert_eq!(old, "FHIR STU3 or DSTU2, not R4: export it as R4");
 }

@@ -167,6 +167,12 @@ impl Writer {
         Ok(())
     }
 
+    /// How the blob will be found once it is finished, if nothing more is written: so that a table
+    /// may know of it before it is there, and no crash leaves a blob nobody knows of.
+    pub fn key(&self) -> Key {
+        self.key.clone()
+    }
+
     /// Makes the blob durable and tells how to find it again.
     ///
     /// # Errors

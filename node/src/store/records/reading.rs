@@ -1,0 +1,212 @@
+//! Reading people and records: only what finished imports brought.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Cursor, Read};
+
+use fairshare_protocol::category::Category;
+use fairshare_protocol::codec::Bytes;
+use fairshare_protocol::ids::PersonId;
+use fairshare_protocol::index::key::IndexKey;
+
+use super::{
+    Attached, Body, Content, Counts, Error, MAX_SUPPORTING, Named, Person, Record, Records, Row,
+    body_key, person_id, split_key,
+};
+
+impl Records {
+    /// How much is held.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn counts(&self) -> Result<Counts, Error> {
+        Ok(self.finished()?.counts)
+    }
+
+    /// The index keys of everybody in the index.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn index_keys(&self) -> Result<BTreeSet<IndexKey>, Error> {
+        let mut keys = BTreeSet::new();
+        self.each_person(|_, person| keys.extend(person.key))?;
+        Ok(keys)
+    }
+
+    /// Calls `with` for every person held.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn each_person(&self, mut with: impl FnMut(PersonId, Person)) -> Result<(), Error> {
+        let visible = self.visible();
+        let mut last: Option<(PersonId, Person)> = None;
+        for row in self.inner().tables.people.scan::<Person>(b"") {
+            let (key, person) = row?;
+            let (id, import) = split_key(&key);
+            if import > visible {
+                continue;
+            }
+            if let Some((before, person)) = last.take_if(|(before, _)| before.0.0 != id) {
+                with(before, person);
+            }
+            last = Some((person_id(id), person));
+        }
+        if let Some((id, person)) = last {
+            with(id, person);
+        }
+        Ok(())
+    }
+
+    /// What is known of a person; none if they are not held.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn person(&self, id: &PersonId) -> Result<Option<Person>, Error> {
+        let visible = self.visible();
+        for row in self.inner().tables.people.scan::<Person>(&id.0.0).rev() {
+            let (key, person) = row?;
+            if split_key(&key).1 <= visible {
+                return Ok(Some(person));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The people found by an index key: usually one; an organisation that registered somebody
+    /// twice holds two.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn people_by_key(&self, key: &IndexKey) -> Result<Vec<PersonId>, Error> {
+        let name = self.nhs_name(key.nhs);
+        let found = self.people_identified(&name)?;
+        Ok(found
+            .into_iter()
+            .filter(|(_, person)| person.key.as_ref() == Some(key))
+            .map(|(id, _)| id)
+            .collect())
+    }
+
+    /// The people who have an identifier of that name now.
+    pub(crate) fn people_identified(&self, name: &Named) -> Result<Vec<(PersonId, Person)>, Error> {
+        let mut found = Vec::new();
+        for key in self.inner().tables.identifiers.keys(name) {
+            let id = person_id(tail(&key?));
+            if let Some(person) = self.person(&id)?
+                && person.identifiers.contains(name)
+            {
+                found.push((id, person));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The current records of a person in these categories, in no telling order.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn records_of(
+        &self,
+        person: &PersonId,
+        categories: &BTreeSet<Category>,
+    ) -> Result<Vec<Record>, Error> {
+        let visible = self.visible();
+        let mut newest: BTreeMap<Named, Row> = BTreeMap::new();
+        for row in self.inner().tables.records.scan::<Row>(&person.0.0) {
+            let (key, row) = row?;
+            let (name, import) = split_key(&key[16..]);
+            if import <= visible {
+                newest.insert(name, row);
+            }
+        }
+        let current = newest.into_values().filter_map(|row| match row {
+            Row::Version(record) => Some(*record),
+            Row::Left => None,
+        });
+        Ok(current
+            .filter(|record| categories.contains(&record.category))
+            .collect())
+    }
+
+    /// The supporting resources these records reference, and those they reference in turn; at most
+    /// [`MAX_SUPPORTING`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn supporting_of(&self, records: &[Record]) -> Result<Vec<Record>, Error> {
+        let mut wanted: Vec<Named> = records
+            .iter()
+            .flat_map(|record| record.references.clone())
+            .collect();
+        let mut asked = BTreeSet::new();
+        let mut found = BTreeMap::new();
+        while let Some(name) = wanted.pop() {
+            if !asked.insert(name) || found.len() >= MAX_SUPPORTING {
+                continue;
+            }
+            if let Some(record) = self.supporting(&name)? {
+                wanted.extend(&record.references);
+                found.insert(name, record);
+                continue;
+            }
+            // Not a resource's own name: perhaps an identifier some of them have.
+            for key in self.inner().tables.identifiers.keys(&name) {
+                wanted.push(tail(&key?));
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    fn supporting(&self, name: &Named) -> Result<Option<Record>, Error> {
+        let visible = self.visible();
+        for row in self.inner().tables.supporting.scan::<Row>(name).rev() {
+            let (key, row) = row?;
+            if split_key(&key).1 <= visible {
+                return Ok(match row {
+                    Row::Version(record) => Some(*record),
+                    Row::Left => None,
+                });
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of a record, exactly as they were imported.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn body(&self, record: &Record) -> Result<Box<dyn Read + Send>, Error> {
+        self.open_body(&record.body)
+    }
+
+    /// The bytes of an attachment, exactly as they were.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn attachment(&self, attached: &Attached) -> Result<Box<dyn Read + Send>, Error> {
+        let name = self.content_name(&attached.hash);
+        let content: Option<Content> = self.inner().tables.attachments.load(&name)?;
+        self.open_body(&content.ok_or(Error::Sealed)?.body)
+    }
+
+    fn open_body(&self, body: &Body) -> Result<Box<dyn Read + Send>, Error> {
+        match body {
+            Body::Small(import, number) => {
+                let bytes: Option<Bytes> = self
+                    .inner()
+                    .tables
+                    .bodies
+                    .load(&body_key(*import, *number))?;
+                let missing = || io::Error::from(io::ErrorKind::NotFound);
+                Ok(Box::new(Cursor::new(bytes.ok_or_else(missing)?.0)))
+            }
+            Body::Large(_, key) => Ok(Box::new(self.inner().store.blobs().open_blob(key)?)),
+        }
+    }
+}
+
+/// The last name in a key.
+fn tail(key: &[u8]) -> Named {
+    let mut name = [0; 16];
+    name.copy_from_slice(&key[key.len() - 16..]);
+    name
+}
