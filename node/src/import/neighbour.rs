@@ -46,10 +46,13 @@ pub(super) struct Neighbour {
     pub(super) size: u64,
 }
 
+/// What is in a file: its hash, its size, and whether it has the SHA-1 stated.
+type Content = (Hash, u64, Result<(), Damage>);
+
 /// Finds neighbours, and remembers those it has just read: many letters share a file.
 #[derive(Default)]
 pub(super) struct Neighbours {
-    read: BTreeMap<(PathBuf, Option<[u8; 20]>), (Hash, u64, Result<(), Damage>)>,
+    read: BTreeMap<(PathBuf, Option<[u8; 20]>), Content>,
 }
 
 impl Neighbours {
@@ -112,7 +115,7 @@ fn locate(root: &Path, dir: &Path, address: &str) -> Result<PathBuf, Problem> {
     }
 }
 
-fn read(path: &Path, stated: Stated) -> io::Result<(Hash, u64, Result<(), Damage>)> {
+fn read(path: &Path, stated: Stated) -> io::Result<Content> {
     let mut file = File::open(path)?.take(MAX_ATTACHMENT + 1);
     let mut hasher = blake3::Hasher::new();
     let mut check = Check::of(stated);

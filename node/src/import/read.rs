@@ -336,8 +336,11 @@ impl Reading<'_> {
     }
 }
 
+/// An entry and its resource, or why it has none.
+type ReadEntry<'a> = Result<(&'a Entry<'a>, Resource), Refusal>;
+
 /// Two different resources of one identity: which of them a server would keep is undefined.
-fn twice<'a>(read: &'a [(u64, Result<(&'a Entry<'a>, Resource), Refusal>)]) -> Option<Refusal> {
+fn twice(read: &[(u64, ReadEntry<'_>)]) -> Option<Refusal> {
     let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     let all = read.iter().filter_map(|(_, entry)| entry.as_ref().ok());
     for (entry, resource) in all {
