@@ -47,6 +47,23 @@ pub const MAX_STREAMS_PER_MEMBER: usize = 32;
 /// Inbound streams a stranger may have open at once.
 pub const MAX_STREAMS_PER_STRANGER: usize = 1;
 
+/// Connections of one node with another at once: both dial, and a dead one lingers a while.
+pub const MAX_CONNECTIONS_PER_PEER: u32 = 4;
+/// Inbound connections not yet authenticated.
+pub const MAX_PENDING_INBOUND: u32 = 256;
+/// Members dialled at once.
+pub const MAX_DIALS: u32 = 64;
+/// Strangers connected at once.
+pub const MAX_STRANGERS: usize = 64;
+/// How long a stranger may stay.
+pub const STRANGER_STAY: Duration = Duration::from_secs(60);
+/// Connections one address may make at once, before [`KNOCK_EVERY`] slows it down.
+pub const KNOCK_BURST: u32 = 30;
+/// How often an address not known for a member may connect in the long run.
+pub const KNOCK_EVERY: Duration = Duration::from_secs(1);
+/// Addresses whose connections are counted at once; beyond, new addresses wait.
+pub const MAX_KNOCKING_ADDRESSES: usize = 4096;
+
 /// Rounds in which the tags of a match are revealed (protocol.md section 3).
 pub const MATCH_ROUNDS: u32 = 64;
 /// How long the other side of a match may be at work before it must have moved.
