@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use fairshare_protocol::control::{DEGRADED, Failure, Request, Step};
+use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG, index};
 use fairshare_protocol::member::User;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::engine::{finding, matching};
 use crate::node::Node;
 use crate::status;
 
@@ -23,11 +24,12 @@ pub async fn dispatch(
     request: Request,
     progress: &Progress,
 ) -> Result<Value, Failure> {
-    let _ = (user, progress);
     match request {
         Request::Status(_) => answer(status::report(node).await),
         Request::Peers(_) => answer(status::peers(node).await),
         Request::Peer(question) => answer(status::peer(node, &question.code).await?),
+        Request::Match(question) => answer(matches(node, &question, progress).await?),
+        Request::Find(question) => answer(find(node, user, &question).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
     }
 }
@@ -57,6 +59,29 @@ pub async fn blocking<T: Send + 'static>(
                 "this is a fault of the program: report it",
             ))
         })
+}
+
+async fn matches(
+    node: &Arc<Node>,
+    question: &index::Match,
+    progress: &Progress,
+) -> Result<Vec<index::MatchReport>, Failure> {
+    let peer = question.peer.as_ref();
+    let each = |done: u64, total: u64, report: &index::MatchReport| {
+        let what = format!("matched with {}", report.peer);
+        progress.step(done, Some(total), "peers", &what);
+    };
+    let reports = matching::match_with(node, peer, each).await;
+    reports.map_err(|error| Failure::from_error(WRONG, &error))
+}
+
+async fn find(
+    node: &Arc<Node>,
+    user: &User,
+    question: &index::Find,
+) -> Result<index::FindReport, Failure> {
+    let found = finding::find(node, user, &question.person).await;
+    found.map_err(|error| Failure::from_error(WRONG, &error))
 }
 
 async fn verify_journal(node: &Arc<Node>) -> Result<impl Serialize + use<>, Failure> {

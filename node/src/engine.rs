@@ -4,4 +4,7 @@
 //! orders to be kept is durable before what it orders to be sent leaves; tasks that commit at the
 //! same time share one fsync. A task that fails or panics ends its own conversation only.
 
+pub mod advert;
 pub mod drive;
+pub mod finding;
+pub mod matching;

@@ -8,13 +8,17 @@ use fairshare_protocol::journal::Act;
 use fairshare_protocol::time::Timestamp;
 
 use crate::config::{self, Config};
+use crate::engine::advert::Adverts;
 use crate::engine::drive::now;
+use crate::engine::matching::Matches;
 use crate::home::keys::{self, Keys};
 use crate::home::{self, Home};
 use crate::journal::{self, Journal};
 use crate::membership::{self, Membership};
 use crate::network::Network;
 use crate::store::exchanges::Exchanges;
+use crate::store::index::Index;
+use crate::store::records::Records;
 use crate::store::{self, Store};
 
 /// One node, open: its home is locked for as long as this lives.
@@ -31,6 +35,14 @@ pub struct Node {
     pub membership: Membership,
     /// What exchanges leave behind.
     pub exchanges: Exchanges,
+    /// People and their records.
+    pub records: Records,
+    /// What adverts and matches leave behind.
+    pub index: Index,
+    /// Our advert.
+    pub adverts: Adverts,
+    /// Whose turn it is to match.
+    pub matches: Matches,
     /// When the node was opened.
     pub opened: Timestamp,
     /// What opening the journal found.
@@ -57,6 +69,10 @@ impl Node {
         Ok(Arc::new(Self {
             membership: Membership::open(&store, opened)?,
             exchanges: Exchanges::open(&store)?,
+            records: Records::open(&store)?,
+            index: Index::open(&store)?,
+            adverts: Adverts::default(),
+            matches: Matches::default(),
             config,
             keys,
             journal,

@@ -28,6 +28,7 @@ use self::blobs::Blobs;
 
 pub mod blobs;
 pub mod exchanges;
+pub mod index;
 pub mod records;
 
 /// The version of the layout of the tables; a store of another version is refused.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub mod import;
+pub mod index;
 pub mod journal;
 pub mod node;
 
@@ -73,6 +74,10 @@ requests! {
     Peers(node::Peers) -> Vec<node::PeerReport>,
     /// How one peer is.
     Peer(node::Peer) -> node::PeerReport,
+    /// Match with peers.
+    Match(index::Match) -> Vec<index::MatchReport>,
+    /// Who else holds somebody.
+    Find(index::Find) -> index::FindReport,
     /// Whether the journal is as it was written.
     VerifyJournal(journal::Verify) -> journal::Verified,
 }

@@ -68,7 +68,9 @@ pub async fn drive<C: Conversation>(
             None => next(&machine, &mut frames).await,
         };
         let ending = matches!(input, Input::Lost);
-        for output in machine.handle(input, now(), &mut rand::rng()) {
+        // The thread's random source must not be held while the task may change threads.
+        let outputs = machine.handle(input, now(), &mut rand::rng());
+        for output in outputs {
             match output {
                 Output::Record(act) => recorded = Some(journal.append(act, now())?),
                 Output::Save(save) => {
