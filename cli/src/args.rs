@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
-use crate::commands::{journal, peer, peers, run, status};
+use crate::commands::{import, journal, peer, peers, run, status};
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
 /// look after.
@@ -37,6 +37,8 @@ pub struct Args {
 pub enum Command {
     /// Run the node in the foreground, until it is told to stop
     Run(run::Run),
+    /// Import FHIR files
+    Import(import::Import),
     /// How the node is
     Status(status::Status),
     /// How every peer is
@@ -53,6 +55,7 @@ impl Command {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         match self {
             Self::Run(command) => command.run(client).await,
+            Self::Import(command) => command.run(client).await,
             Self::Status(command) => command.run(client).await,
             Self::Peers(command) => command.run(client).await,
             Self::Peer(command) => command.run(client).await,

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod import;
 pub mod journal;
 pub mod peer;
 pub mod peers;

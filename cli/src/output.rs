@@ -208,6 +208,7 @@ pub fn bytes(number: u64) -> String {
 #[derive(Debug)]
 pub struct Bar {
     bar: Option<ProgressBar>,
+    unit: String,
 }
 
 impl Bar {
@@ -216,23 +217,36 @@ impl Bar {
         let shown = !output.json && io::stderr().is_terminal();
         Self {
             bar: shown.then(|| ProgressBar::new(0).with_style(ProgressStyle::default_spinner())),
+            unit: String::new(),
         }
     }
 
-    /// Shows a step.
+    /// Shows a step: how much is done, how fast, and how long the rest will take.
     pub fn show(&mut self, step: &Step) {
         let Some(bar) = &self.bar else { return };
         let done = match step.unit.as_str() {
             "bytes" => bytes(step.done),
             unit => format!("{} {unit}", count(step.done)),
         };
-        match step.total {
-            Some(total) => {
-                let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %");
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                bar.set_length(total);
-            }
-            None => bar.set_style(ProgressStyle::default_spinner()),
+        if self.unit != step.unit {
+            // Another kind of work: its speed says nothing of this one's.
+            self.unit.clone_from(&step.unit);
+            bar.reset();
+            let rate = if step.unit == "bytes" {
+                "{binary_bytes_per_sec}"
+            } else {
+                "{per_sec}"
+            };
+            let style = match step.total {
+                Some(_) => ProgressStyle::with_template(&format!(
+                    "{{msg}} {{wide_bar}} {{percent:>3}} %, {rate}, {{eta}} left"
+                )),
+                None => ProgressStyle::with_template(&format!("{{spinner}} {{msg}}, {rate}")),
+            };
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        }
+        if let Some(total) = step.total {
+            bar.set_length(total);
         }
         bar.set_message(format!("{} {done}", step.what));
         bar.set_position(step.done);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::engine::{finding, matching};
+use crate::import::command as import;
 use crate::node::Node;
 use crate::status;
 
@@ -30,6 +31,7 @@ pub async fn dispatch(
         Request::Peer(question) => answer(status::peer(node, &question.code).await?),
         Request::Match(question) => answer(matches(node, &question, progress).await?),
         Request::Find(question) => answer(find(node, user, &question).await?),
+        Request::Import(question) => answer(import::run(node, user, question, progress).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
     }
 }

@@ -21,10 +21,11 @@ use fairshare_protocol::time::{Date, Timestamp};
 
 use crate::fhir::Rules;
 use crate::fhir::source::Limits;
+use crate::store;
 use crate::store::records::Records;
 use crate::store::records::filing::Filing;
-use crate::store::{self};
 
+pub mod command;
 mod file;
 mod neighbour;
 mod read;
@@ -42,15 +43,18 @@ pub struct Options {
     pub rules: Rules,
     /// Addresses of servers whose ids are this organisation's own.
     pub servers: Vec<String>,
+    /// When it is.
+    pub now: Timestamp,
     /// What is read of one file at once.
     pub limits: Limits,
 }
 
 impl Options {
     /// Options with nothing overridden.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules, now: Timestamp) -> Self {
         Self {
             rules,
+            now,
             servers: Vec::new(),
             limits: Limits::default(),
         }
@@ -104,7 +108,7 @@ pub fn import(
         return Err(Error::Stopped);
     }
     drop(staged);
-    let (import, counts) = filing.finish()?;
+    let (import, counts) = filing.finish(options.now)?;
     let mut report = tally.finish(import, counts);
     report.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)

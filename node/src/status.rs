@@ -12,6 +12,7 @@ use fairshare_protocol::ids::OdsCode;
 
 use crate::engine::drive::now;
 use crate::node::Node;
+use crate::store;
 
 /// Less left on disk than this is a problem, in bytes.
 const LITTLE_DISK: u64 = 1024 * 1024 * 1024;
@@ -33,6 +34,10 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
             remedy: "make room: a node whose disk is full stops answering".to_owned(),
         });
     }
+    let holdings = holdings(node).unwrap_or_else(|error| {
+        problems.push(problem(&error));
+        Holdings::default()
+    });
     StatusReport {
         now: now(),
         member: node.config.ods.clone(),
@@ -44,7 +49,7 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         listening: Vec::new(),
         peers: 0,
         connected: 0,
-        holdings: Holdings::default(),
+        holdings,
         journal: JournalState {
             entries: chain.next - 1,
             head: chain.head,
@@ -54,6 +59,17 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         disk,
         problems,
     }
+}
+
+fn holdings(node: &Node) -> Result<Holdings, store::Error> {
+    let counts = node.records.counts()?;
+    Ok(Holdings {
+        people: counts.people,
+        indexable: counts.indexable,
+        records: counts.records,
+        received: 0,
+        imported: node.records.imported()?,
+    })
 }
 
 /// How each peer is.

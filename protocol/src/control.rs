@@ -78,6 +78,8 @@ requests! {
     Match(index::Match) -> Vec<index::MatchReport>,
     /// Who else holds somebody.
     Find(index::Find) -> index::FindReport,
+    /// Import files.
+    Import(import::Import) -> import::ImportReport,
     /// Whether the journal is as it was written.
     VerifyJournal(journal::Verify) -> journal::Verified,
 }

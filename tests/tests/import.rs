@@ -7,12 +7,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use fairshare_node::fhir::Rules;
-use fairshare_node::import::{Options, import};
+use fairshare_node::import::{Options, day_of, import};
 use fairshare_node::store::Store;
 use fairshare_node::store::records::Records;
 use fairshare_protocol::category::Category;
 use fairshare_protocol::control::import::ImportReport;
 use fairshare_protocol::crypto::seal::SecretKey;
+use fairshare_protocol::time::Timestamp;
+
+/// 2026-11-23T10:00:00Z.
+const NOW: Timestamp = Timestamp(1_795_428_000_000);
 
 /// `../shared/data`, if it is there.
 fn data() -> Option<PathBuf> {
@@ -40,7 +44,7 @@ impl Node {
     }
 
     fn import(&self, path: &Path, social_care: bool) -> ImportReport {
-        let options = Options::new(Rules::new(social_care, "2026-11-23".parse().unwrap()));
+        let options = Options::new(Rules::new(social_care, day_of(NOW)), NOW);
         let mut watch = |_| ControlFlow::Continue(());
         import(&self.records, &[path.into()], &options, &mut watch).unwrap()
     }

@@ -24,6 +24,7 @@ use fairshare_protocol::category::Category;
 use fairshare_protocol::ids::{Fixed, Hash, PersonId};
 use fairshare_protocol::index::key::{IndexKey, NhsNumber};
 use fairshare_protocol::offer::Label;
+use fairshare_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Store, Table, blobs};
@@ -166,9 +167,10 @@ pub struct Counts {
 }
 
 /// The last finished import, and what was held after it.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Finished {
     pub(crate) import: u64,
+    pub(crate) at: Timestamp,
     pub(crate) counts: Counts,
 }
 
@@ -235,7 +237,12 @@ impl Records {
     }
 
     pub(crate) fn finished(&self) -> Result<Finished, Error> {
-        Ok(self.0.tables.imports.load(b"last")?.unwrap_or_default())
+        let none = Finished {
+            import: 0,
+            at: Timestamp(0),
+            counts: Counts::default(),
+        };
+        Ok(self.0.tables.imports.load(b"last")?.unwrap_or(none))
     }
 
     pub(crate) fn visible(&self) -> u64 {

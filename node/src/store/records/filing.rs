@@ -10,6 +10,7 @@ use std::sync::{MutexGuard, PoisonError, TryLockError};
 
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::ids::{Hash, PersonId};
+use fairshare_protocol::time::Timestamp;
 
 use super::{
     Body, Content, Counts, Error, Finished, Held, HeldVersion, Named, Person, Record, Records, Row,
@@ -360,7 +361,7 @@ impl<'a> Filing<'a> {
 
     /// Ends the import: everything filed becomes visible at once, and stays. The import's number,
     /// none if it changed nothing, and what is held now.
-    pub(crate) fn finish(mut self) -> Result<(Option<u64>, Counts), Error> {
+    pub(crate) fn finish(mut self, now: Timestamp) -> Result<(Option<u64>, Counts), Error> {
         if !self.begun {
             return Ok((None, self.counts));
         }
@@ -368,6 +369,7 @@ impl<'a> Filing<'a> {
         let mut batch = self.records.tables().imports.batch();
         let finished = Finished {
             import: self.import,
+            at: now,
             counts: self.counts,
         };
         batch.put(b"last", &finished);

@@ -7,6 +7,7 @@ use fairshare_protocol::category::Category;
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::ids::PersonId;
 use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::time::Timestamp;
 
 use super::{
     Attached, Body, Content, Counts, Error, MAX_SUPPORTING, Named, Person, Record, Records, Row,
@@ -20,6 +21,15 @@ impl Records {
     /// If the store fails.
     pub fn counts(&self) -> Result<Counts, Error> {
         Ok(self.finished()?.counts)
+    }
+
+    /// When the last import that changed anything ended.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn imported(&self) -> Result<Option<Timestamp>, Error> {
+        let last = self.finished()?;
+        Ok((last.import > 0).then_some(last.at))
     }
 
     /// The index keys of everybody in the index.
