@@ -16,6 +16,8 @@ pub mod import;
 pub mod index;
 pub mod journal;
 pub mod node;
+pub mod offer;
+pub mod roster;
 
 /// The version of this conversation; a node refuses others by name.
 pub const VERSION: u32 = 1;
@@ -82,6 +84,30 @@ requests! {
     Import(import::Import) -> import::ImportReport,
     /// Whether the journal is as it was written.
     VerifyJournal(journal::Verify) -> journal::Verified,
+    /// Who is a member.
+    Members(roster::Members) -> roster::MembersReport,
+    /// What the node would say of itself, joining.
+    Introduce(roster::Introduce) -> roster::Introduction,
+    /// Keep a join request and bring it to a steward.
+    Apply(roster::Apply) -> roster::Application,
+    /// A federation is founded.
+    Found(roster::Found) -> roster::Entered,
+    /// Enter a federation.
+    Enter(roster::Enter) -> roster::Entered,
+    /// Who asks to be admitted.
+    Admissions(roster::Admissions) -> Vec<roster::Candidate>,
+    /// Make an admission ready to be signed.
+    Prepare(roster::Prepare) -> roster::Prepared,
+    /// Take a signed admission.
+    Admit(roster::Admit) -> roster::Admitted,
+    /// Take a request off the list.
+    Dismiss(roster::Dismiss) -> roster::Candidate,
+    /// What a member offers.
+    ShowOffer(offer::ShowOffer) -> offer::OfferReport,
+    /// Publish an offer.
+    PublishOffer(offer::PublishOffer) -> offer::Published,
+    /// What flows between two members.
+    ShowTerms(offer::ShowTerms) -> offer::TermsReport,
 }
 
 /// One request, as it travels.
