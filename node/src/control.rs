@@ -13,6 +13,8 @@ use crate::import::command as import;
 use crate::node::Node;
 use crate::status;
 
+mod joining;
+mod members;
 pub mod server;
 
 /// Answers one request of `user`. Dropping the future calls it off.
@@ -33,6 +35,20 @@ pub async fn dispatch(
         Request::Find(question) => answer(find(node, user, &question).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
+        Request::Members(_) => answer(members::members(node)?),
+        Request::Introduce(question) => answer(joining::introduce(node, question).await?),
+        Request::Apply(question) => answer(joining::apply(node, user, question).await?),
+        Request::Found(question) => answer(joining::found(node, user, question).await?),
+        Request::Enter(question) => answer(joining::enter(node, user, question).await?),
+        Request::Admissions(_) => answer(joining::admissions(node)?),
+        Request::Prepare(question) => answer(joining::prepare(node, &question)?),
+        Request::Admit(question) => answer(joining::admit(node, user, question).await?),
+        Request::Dismiss(question) => answer(joining::dismiss(node, user, question).await?),
+        Request::ShowOffer(question) => answer(members::show_offer(node, &question)?),
+        Request::PublishOffer(question) => {
+            answer(members::publish_offer(node, user, question).await?)
+        }
+        Request::ShowTerms(question) => answer(members::show_terms(node, &question)?),
     }
 }
 

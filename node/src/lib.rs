@@ -3,6 +3,7 @@
 //! Decides nothing about the protocol: it gives the machines of `fairshare-protocol` their frames,
 //! clock, randomness and disk.
 
+pub mod admissions;
 pub mod config;
 pub mod control;
 pub mod engine;
@@ -14,6 +15,7 @@ pub mod membership;
 pub mod network;
 pub mod node;
 pub mod offer_file;
+pub mod own;
 pub mod runtime;
 pub mod status;
 pub mod store;

@@ -7,6 +7,7 @@ use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::time::Timestamp;
 
+use crate::admissions::Admissions;
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::drive::now;
@@ -33,6 +34,8 @@ pub struct Node {
     pub store: Store,
     /// Who is a member.
     pub membership: Membership,
+    /// Who asks to join, and what this node asked.
+    pub admissions: Admissions,
     /// What exchanges leave behind.
     pub exchanges: Exchanges,
     /// People and their records.
@@ -68,6 +71,7 @@ impl Node {
         let opened = now();
         Ok(Arc::new(Self {
             membership: Membership::open(&store, opened)?,
+            admissions: Admissions::open(&store)?,
             exchanges: Exchanges::open(&store)?,
             records: Records::open(&store)?,
             index: Index::open(&store)?,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::member::MemberKind;
-use fairshare_protocol::offer::{Label, Offer, Service};
+use fairshare_protocol::offer::Offer;
 
 mod read;
 

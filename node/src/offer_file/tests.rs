@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
+use fairshare_protocol::offer::{Label, Service};
+
 use super::*;
 
 fn default_text(kind: MemberKind) -> String {
