@@ -5,6 +5,11 @@
 //! same time share one fsync. A task that fails or panics ends its own conversation only.
 
 pub mod advert;
+pub mod asking;
 pub mod drive;
 pub mod finding;
+pub mod joining;
 pub mod matching;
+pub mod roster;
+pub mod sessions;
+pub mod showing;

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fairshare_protocol::charter::{self, Charter};
-use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::ids::{Hash, OdsCode};
+use fairshare_protocol::join::{self, JoinRequest, Waiting};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::roster::statements::{Statement, Statements};
 use fairshare_protocol::roster::{Inserted, Member, Refusal, Roster};
-use fairshare_protocol::statement::CoSigned;
+use fairshare_protocol::statement::{CoSigned, Signed};
 use fairshare_protocol::time::Timestamp;
 use tokio::sync::watch;
 
@@ -19,6 +20,7 @@ const CHARTER: &[u8] = b"charter";
 pub struct Membership {
     charter: Table,
     statements: Table,
+    requests: Table,
     held: Mutex<Option<Statements>>,
     roster: watch::Sender<Option<Arc<Roster>>>,
 }
@@ -32,6 +34,7 @@ impl Membership {
         let membership = Self {
             charter: store.table("charter")?,
             statements: store.table("roster")?,
+            requests: store.table("join requests")?,
             held: Mutex::new(None),
             roster: watch::Sender::new(None),
         };
@@ -75,6 +78,37 @@ impl Membership {
     /// The member of this code.
     pub fn member(&self, code: &OdsCode) -> Option<Member> {
         self.roster()?.member(code).cloned()
+    }
+
+    /// The join requests that wait for the stewards.
+    pub fn waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        for pair in self.requests.scan::<Signed<JoinRequest>>(b"") {
+            match pair {
+                // The table is as bounded as the list.
+                Ok((_, request)) => drop(waiting.add(request)),
+                Err(error) => tracing::error!(%error, "a join request cannot be read"),
+            }
+        }
+        waiting
+    }
+
+    /// Puts a request on the list of those waiting. Durable after the store's next commit.
+    ///
+    /// # Errors
+    /// If the list is full or the store fails.
+    pub fn wait(&self, request: Signed<JoinRequest>) -> Result<(), Error> {
+        let hash = request.hash();
+        self.waiting().add(request.clone())?;
+        Ok(self.requests.put(hash.as_bytes(), &request)?)
+    }
+
+    /// Takes a request off the list.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn decided(&self, request: &Hash) -> Result<bool, Error> {
+        Ok(self.requests.remove(request.as_bytes())?)
     }
 
     /// Joins the federation these statements are of, and gives what to journal. Durable after the
@@ -142,6 +176,9 @@ pub enum Error {
     /// The charter does not count.
     #[error(transparent)]
     Charter(#[from] charter::Refusal),
+    /// A join request is not taken.
+    #[error(transparent)]
+    Request(#[from] join::Refusal),
     /// No federation yet.
     #[error(
         "this node belongs to no federation yet; `fairshare join` or `fairshare federation found`"

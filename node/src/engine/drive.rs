@@ -9,7 +9,7 @@ use fairshare_protocol::limits::MAX_BULK_FRAME;
 use fairshare_protocol::time::Timestamp;
 
 use crate::journal::{self, Journal};
-use crate::network::Frames;
+use crate::network::{self, Frames};
 use crate::store::{self, Store};
 
 /// This node's clock.
@@ -38,6 +38,9 @@ pub enum Error {
     /// A file failed.
     #[error("a file of this node failed: {0}")]
     Io(#[from] std::io::Error),
+    /// The other node cannot be reached.
+    #[error("the other node cannot be reached: {0}")]
+    Network(#[from] network::Error),
     /// A task of ours ended early.
     #[error("a task of this node ended early")]
     Task(#[from] tokio::task::JoinError),

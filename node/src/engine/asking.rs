@@ -1,0 +1,285 @@
+//! Exchanges: this node's part in [`fairshare_protocol::exchange`].
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fairshare_protocol::codec::Bytes;
+use fairshare_protocol::exchange::ask::{
+    Ask, Case, Ended, Fact, Fault, Load, Pair, Plan, Prepared, Save, Subject,
+};
+use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode};
+use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::roster::Roster;
+use fairshare_protocol::wire;
+use rand::Rng;
+use tokio::task::spawn_blocking;
+
+use super::drive::{Effects, Error, drive, now};
+use super::showing::{self, Bundle};
+use crate::fhir::export;
+use crate::import::day_of;
+use crate::network::Frames;
+use crate::node::Node;
+use crate::store::blobs;
+use crate::store::exchanges::{Kept, Received};
+
+/// How often a lost line is tried again, each time under a new exchange id.
+const TRIES: u32 = 3;
+
+/// What this node and `peer` need to know of each other, now.
+///
+/// # Errors
+/// If there are no terms between them, or the peer has no node: the reason, in words.
+pub fn pair(node: &Node, roster: &Roster, peer: &OdsCode) -> Result<Pair, String> {
+    let terms = roster.terms(node.code(), peer);
+    let terms = terms.map_err(|none| none.to_string())?;
+    let keys = roster.member(peer).and_then(|member| member.node);
+    let keys = keys.ok_or_else(|| format!("{peer} has named no node yet"))?;
+    Ok(Pair {
+        federation: roster.federation(),
+        me: node.code().clone(),
+        key: node.keys.node.clone(),
+        seal: Arc::clone(&node.keys.seal),
+        peer: peer.clone(),
+        peer_key: keys.node,
+        peer_seal: keys.seal,
+        terms,
+        max_bundle: node.config.limits.max_bundle,
+    })
+}
+
+/// Answers a peer that asks.
+///
+/// # Errors
+/// If this node cannot do its part.
+pub async fn answer(node: &Arc<Node>, pair: Pair, frames: Frames) -> Result<Ended, Error> {
+    let mut asking = Asking::new(node, pair.peer.clone());
+    let places = (&node.journal, &node.store);
+    drive(Ask::holder(pair), frames, places, &mut asking).await
+}
+
+/// An exchange that was tried.
+#[derive(Debug)]
+pub struct Asked {
+    /// How it ended; or why the peer could not be asked.
+    pub ended: Result<Ended, String>,
+    /// How long it took.
+    pub took: std::time::Duration,
+}
+
+/// Asks one peer, and once more if the line is lost before an answer came.
+///
+/// # Errors
+/// If this node cannot do its part.
+pub async fn ask(node: &Arc<Node>, pair: &Pair, mut plan: Plan) -> Result<Asked, Error> {
+    let began = Instant::now();
+    let asked = |ended| Asked {
+        ended,
+        took: began.elapsed(),
+    };
+    let network = node
+        .network()
+        .ok_or(Error::Broken("the node has no network"))?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut id = [0; 16];
+        rand::rng().fill_bytes(&mut id);
+        plan.exchange = ExchangeId::new(id);
+        plan.subject.commitment = node.exchanges.commit_to(plan.subject.person)?;
+        let frames = match network.open(&pair.peer_key, wire::EXCHANGE).await {
+            Ok(frames) => frames,
+            Err(error) => return Ok(asked(Err(error.to_string()))),
+        };
+        let mut asking = Asking::new(node, pair.peer.clone());
+        let places = (&node.journal, &node.store);
+        let machine = Ask::requester(pair.clone(), plan.clone());
+        let ended = drive(machine, frames, places, &mut asking).await?;
+        if ended.reply.is_none() && ended.fault == Some(Fault::Lost) && tries < TRIES {
+            continue;
+        }
+        return Ok(asked(Ok(ended)));
+    }
+}
+
+/// The person with this key, as an exchange needs them; none if they are not held here.
+///
+/// # Errors
+/// If the store fails.
+pub fn subject(node: &Node, key: IndexKey) -> Result<Option<Subject>, Error> {
+    let Some(person) = node.records.people_by_key(&key)?.first().copied() else {
+        return Ok(None);
+    };
+    Ok(Some(Subject {
+        person,
+        key,
+        commitment: node.exchanges.commit_to(person)?,
+    }))
+}
+
+/// What one exchange needs of the node.
+struct Asking {
+    node: Arc<Node>,
+    peer: OdsCode,
+    bundle: Option<Bundle>,
+    spool: Option<blobs::Writer>,
+    spooled: Option<blobs::Key>,
+}
+
+impl Asking {
+    fn new(node: &Arc<Node>, peer: OdsCode) -> Self {
+        Self {
+            node: Arc::clone(node),
+            peer,
+            bundle: None,
+            spool: None,
+            spooled: None,
+        }
+    }
+
+    fn case(
+        &self,
+        exchange: &ExchangeId,
+        match_id: MatchId,
+        handle: Handle,
+    ) -> Result<Case, Error> {
+        let index = &self.node.index;
+        let mut found = index.person(&match_id, &handle)?;
+        // A handle is one peer's: whoever else sends it has no business with it.
+        if let Some(key) = &found
+            && index.handle(key, &self.peer)? != Some((match_id, handle))
+        {
+            found = None;
+        }
+        Ok(Case {
+            subject: found
+                .map(|key| subject(&self.node, key))
+                .transpose()?
+                .flatten(),
+            earlier: self.node.exchanges.executed(exchange)?,
+            stopped: false,
+        })
+    }
+
+    /// The spooled bundle, whole and durable.
+    async fn finish_spool(&mut self) -> Result<blobs::Key, Error> {
+        if let Some(key) = &self.spooled {
+            return Ok(key.clone());
+        }
+        let writer = match self.spool.take() {
+            Some(writer) => writer,
+            None => self.node.store.blobs().create()?,
+        };
+        let key = spawn_blocking(move || writer.finish()).await??;
+        self.spooled = Some(key.clone());
+        Ok(key)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(key) = self.spooled.take() {
+            // Whole, but never filed. Without its key, which goes now, it does not open anyway.
+            let _ = self.node.store.blobs().remove(&key);
+        }
+    }
+}
+
+impl Effects<Ask> for Asking {
+    async fn save(&mut self, save: Save) -> Result<(), Error> {
+        let exchanges = &self.node.exchanges;
+        match save {
+            Save::Statement {
+                exchange,
+                kind,
+                hash,
+                bytes,
+            } => {
+                let kept = Kept {
+                    exchange,
+                    kind,
+                    bytes: Bytes(bytes),
+                };
+                exchanges.keep(&hash, &kept)?;
+            }
+            Save::Executed {
+                exchange,
+                request,
+                answer,
+            } => {
+                if !exchanges.execute(&exchange, request, &answer)? {
+                    return Err(Error::Broken(
+                        "the same request came twice at the same time",
+                    ));
+                }
+            }
+            Save::Spool(plain) => {
+                let spool = match &mut self.spool {
+                    Some(spool) => spool,
+                    none => none.insert(self.node.store.blobs().create()?),
+                };
+                spool.write_all(&plain)?;
+            }
+            Save::File(filed) => {
+                let plaintext = self.finish_spool().await?;
+                let received = Received {
+                    filed: *filed,
+                    plaintext,
+                };
+                self.node.exchanges.file(&received)?;
+                self.spooled = None;
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&mut self, load: Load) -> Result<Fact, Error> {
+        Ok(match load {
+            Load::Case {
+                exchange,
+                match_id,
+                handle,
+            } => Fact::Case(self.case(&exchange, match_id, handle)?),
+            Load::Prepare {
+                subject,
+                categories,
+            } => {
+                let node = Arc::clone(&self.node);
+                let ready = move || showing::prepare(&node, &subject.key, &categories);
+                match spawn_blocking(ready).await? {
+                    Ok(Ok(bundle)) => {
+                        let (counts, length) = (bundle.counts.clone(), bundle.length);
+                        self.bundle = Some(bundle);
+                        Fact::Prepared(Prepared::Bundle { counts, length })
+                    }
+                    Ok(Err(why)) => Fact::Prepared(Prepared::Nothing(why.to_owned())),
+                    Err(error) => {
+                        tracing::error!(%error, "a bundle could not be made");
+                        Fact::Prepared(Prepared::Unavailable(error.to_string()))
+                    }
+                }
+            }
+            Load::Chunk => {
+                let missing = Error::Broken("a chunk of no bundle was asked for");
+                let mut bundle = self.bundle.take().ok_or(missing)?;
+                let (bundle, chunk) = spawn_blocking(move || {
+                    let chunk = bundle.chunk();
+                    (bundle, chunk)
+                })
+                .await?;
+                self.bundle = Some(bundle);
+                Fact::Chunk(chunk?)
+            }
+            Load::Examine(key) => {
+                let spooled = self.finish_spool().await?;
+                let node = Arc::clone(&self.node);
+                let examine = move || {
+                    let plain = node.store.blobs().open_blob(&spooled)?;
+                    export::is_about(plain, &key, day_of(now()))
+                };
+                Fact::Examined(spawn_blocking(examine).await??)
+            }
+        })
+    }
+}

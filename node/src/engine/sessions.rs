@@ -1,0 +1,119 @@
+//! Every conversation others begin, and what follows from connections and from a changed roster.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairshare_protocol::ids::{OdsCode, PublicKey};
+use fairshare_protocol::wire;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{advert, asking, joining, matching, roster};
+use crate::network::{Event, Frames, Network};
+use crate::node::Node;
+
+/// Statements often come several at once; peers are told once they have settled this long.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Serves the network until it stops. A conversation that fails or panics ends alone.
+pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver<Event>) {
+    let mut conversations = JoinSet::new();
+    conversations.spawn(follow(Arc::clone(&node), network.clone()));
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => break,
+                Some(Event::Connected(key)) => {
+                    let (node, network) = (Arc::clone(&node), network.clone());
+                    conversations.spawn(async move {
+                        noted("roster", roster::begin(&node, &network, key)).await;
+                    });
+                }
+                Some(Event::Incoming { peer, member, stream, frames }) => {
+                    let node = Arc::clone(&node);
+                    conversations.spawn(async move {
+                        incoming(&node, peer, member, stream, frames).await;
+                    });
+                }
+                Some(Event::Disconnected(_) | Event::Listening(_)) => {}
+            },
+            Some(ended) = conversations.join_next() => {
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    tracing::error!("a conversation panicked; the node goes on");
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the network to the members of the roster, and tells peers what is new.
+async fn follow(node: Arc<Node>, network: Network) {
+    let mut changes = node.membership.changes();
+    changes.mark_changed();
+    while changes.changed().await.is_ok() {
+        tokio::time::sleep(SETTLE).await;
+        changes.mark_unchanged();
+        if network.set_members(roster::contacts(&node)).await.is_err() {
+            return;
+        }
+        for peer in network.peers().await.into_iter().flatten() {
+            if peer.connected {
+                noted("roster", roster::begin(&node, &network, peer.key)).await;
+            }
+        }
+    }
+}
+
+async fn incoming(
+    node: &Arc<Node>,
+    peer: PublicKey,
+    member: bool,
+    stream: &'static str,
+    frames: Frames,
+) {
+    if stream == wire::JOIN {
+        return noted("join", joining::receive(node, peer, frames)).await;
+    }
+    let roster = node.membership.roster();
+    let known = roster.as_ref().and_then(|roster| roster.by_node(&peer));
+    // The roster may have changed since the network let it in.
+    let (Some(roster), Some(code), true) = (&roster, known.map(|m| m.code.clone()), member) else {
+        return;
+    };
+    match stream {
+        wire::ROSTER => noted("roster", roster::talk(node, code, frames)).await,
+        wire::ADVERT => noted("advert", advert::serve(node, &code, frames)).await,
+        wire::MATCH => noted("match", matching::answer(node, &code, frames)).await,
+        wire::EXCHANGE => match asking::pair(node, roster, &code) {
+            Ok(pair) => exchange(node, &code, asking::answer(node, pair, frames)).await,
+            Err(why) => tracing::warn!(peer = %code, %why, "a peer asked without terms"),
+        },
+        _ => {}
+    }
+}
+
+async fn exchange(
+    node: &Arc<Node>,
+    peer: &OdsCode,
+    answered: impl Future<
+        Output = Result<fairshare_protocol::exchange::ask::Ended, super::drive::Error>,
+    >,
+) {
+    match answered.await {
+        Ok(ended) => {
+            tracing::info!(%peer, reply = ?ended.reply, fault = ?ended.fault, "answered");
+            node.exchanged(peer);
+        }
+        Err(error) => tracing::error!(%peer, %error, "an exchange was broken off by this node"),
+    }
+}
+
+/// Runs a conversation and says in the log how it failed, if it did.
+async fn noted<T, E: std::fmt::Display>(what: &str, talk: impl Future<Output = Result<T, E>>) {
+    if let Err(error) = talk.await {
+        tracing::warn!(%error, "a {what} conversation failed");
+    }
+}

@@ -1,0 +1,163 @@
+//! A bundle of ours: what of a person may be shown, as a manifest and a stream of plaintext.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, Read};
+
+use fairshare_protocol::category::Category;
+use fairshare_protocol::exchange::bundle::{Content, Item, Manifest};
+use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::limits::BUNDLE_CHUNK;
+use fairshare_protocol::offer::{Label, Offer};
+
+use super::drive::{Error, now};
+use crate::node::Node;
+use crate::store::records::{Attached, Record, Records};
+
+/// Why nothing is shown, for the journal only: the wire does not say.
+const NOT_HELD: &str = "nothing is held in these categories";
+const RESTRICTED: &str = "restricted-label";
+
+/// A bundle ready to be read.
+pub struct Bundle {
+    /// Records of each category.
+    pub counts: Vec<(Category, u32)>,
+    /// Bytes of plaintext.
+    pub length: u64,
+    plain: Plain,
+}
+
+/// What is shown of the person with this key, and how much that is; or why nothing is. Blocks.
+///
+/// # Errors
+/// If the store fails.
+pub fn prepare(
+    node: &Node,
+    person: &IndexKey,
+    categories: &BTreeSet<Category>,
+) -> Result<Result<Bundle, &'static str>, Error> {
+    let records = &node.records;
+    // An organisation that registered somebody twice holds two: what is theirs is in both.
+    let mut held = Vec::new();
+    for id in records.people_by_key(person)? {
+        held.extend(records.records_of(&id, categories)?);
+    }
+    let roster = node.membership.roster();
+    let own = roster
+        .as_ref()
+        .and_then(|roster| roster.member(node.code()));
+    let offer = own.and_then(|member| member.offer.as_ref());
+    let any = !held.is_empty();
+    held.retain(|record| record.label.is_none_or(|label| opened(offer, label)));
+    if held.is_empty() {
+        return Ok(Err(if any { RESTRICTED } else { NOT_HELD }));
+    }
+    held.sort_by(|a, b| (a.category, &a.kind, &a.id).cmp(&(b.category, &b.kind, &b.id)));
+    let mut supporting = records.supporting_of(&held)?;
+    supporting.retain(|record| record.label.is_none_or(|label| opened(offer, label)));
+
+    let mut items = Vec::new();
+    let mut bodies = VecDeque::new();
+    let about = held.into_iter().map(|record| (true, record));
+    let others = supporting.into_iter().map(|record| (false, record));
+    for (about, record) in about.chain(others) {
+        items.push(item(about, &record));
+        for attached in &record.attachments {
+            items.push(Item {
+                content: Content::Attachment {
+                    name: attached.url.clone(),
+                    media: attached.content_type.clone().unwrap_or_default(),
+                },
+                length: attached.size,
+                hash: attached.hash,
+            });
+        }
+        let attachments = record.attachments.clone();
+        bodies.push_back(Body::Record(Box::new(record)));
+        bodies.extend(attachments.into_iter().map(Body::Attached));
+    }
+    let manifest = Manifest {
+        author: node.code().clone(),
+        as_of: now(),
+        subject: *person,
+        items,
+    };
+    let Ok(head) = manifest.head() else {
+        return Err(Error::Broken(
+            "a person has more records than a bundle may have",
+        ));
+    };
+    Ok(Ok(Bundle {
+        counts: manifest.counts(),
+        length: head.len() as u64 + manifest.bodies(),
+        plain: Plain {
+            now: Box::new(io::Cursor::new(head)),
+            bodies,
+            records: records.clone(),
+        },
+    }))
+}
+
+fn item(about: bool, record: &Record) -> Item {
+    let (kind, id, urn) = (record.kind.clone(), record.id.clone(), record.urn.clone());
+    let content = match about {
+        true => Content::Record {
+            category: record.category,
+            kind,
+            id,
+            urn,
+        },
+        false => Content::Supporting { kind, id, urn },
+    };
+    Item {
+        content,
+        length: record.size,
+        hash: record.hash,
+    }
+}
+
+/// Restricted records stay home unless the operator opened their label.
+fn opened(offer: Option<&Offer>, label: Label) -> bool {
+    offer.is_some_and(|offer| offer.opened_labels.contains(&label))
+}
+
+impl Bundle {
+    /// The next plaintext: a whole chunk, less at the end. Blocks.
+    ///
+    /// # Errors
+    /// If a body cannot be read.
+    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        let mut chunk = Vec::with_capacity(BUNDLE_CHUNK);
+        let more = (&mut self.plain).take(BUNDLE_CHUNK as u64);
+        { more }.read_to_end(&mut chunk)?;
+        Ok(chunk)
+    }
+}
+
+enum Body {
+    Record(Box<Record>),
+    Attached(Attached),
+}
+
+/// Manifest and bodies, one after the other, each opened when its turn comes.
+struct Plain {
+    now: Box<dyn Read + Send>,
+    bodies: VecDeque<Body>,
+    records: Records,
+}
+
+impl Read for Plain {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.now.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            let next = match self.bodies.pop_front() {
+                None => return Ok(0),
+                Some(Body::Record(record)) => self.records.body(&record),
+                Some(Body::Attached(attached)) => self.records.attachment(&attached),
+            };
+            self.now = next.map_err(io::Error::other)?;
+        }
+    }
+}
