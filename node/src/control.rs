@@ -16,6 +16,8 @@ use crate::status;
 mod joining;
 mod members;
 pub mod server;
+#[cfg(test)]
+mod tests;
 
 /// Answers one request of `user`. Dropping the future calls it off.
 ///
