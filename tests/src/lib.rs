@@ -1,1 +1,10 @@
-//! Harness.
+//! What the tests of the whole share: the project's source, real nodes, the command pages.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this crate is part of tests, which panic when they fail"
+)]
+
+pub mod harness;
+pub mod source;

@@ -221,8 +221,10 @@ impl Frames {
     }
 }
 
-/// Whether a hash was written up to some byte at most, and zeros stand for the rest.
+/// Whether a hash was written up to some byte at most, and zeros stand for the rest: at least four,
+/// so that one changed byte is not taken for it.
 fn cut_short(found: &[u8; 32], hash: &[u8; 32]) -> bool {
-    let written = found.iter().zip(hash).take_while(|(f, h)| f == h).count();
-    found.iter().all(|byte| *byte == 0) || found[written..].iter().all(|byte| *byte == 0)
+    let zeros = found.iter().rev().take_while(|byte| **byte == 0).count();
+    let written = 32 - zeros;
+    zeros == 32 || (zeros >= 4 && found[..written] == hash[..written])
 }

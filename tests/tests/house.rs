@@ -1,0 +1,199 @@
+//! The house rules (what lives where, how things are named, how long a file may be), as tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use fairshare_tests::source::{Source, root};
+
+/// The most lines of a file that are not tests.
+const MAX_LINES: usize = 400;
+
+/// Lists every line of code for which `broken` holds; there must be none.
+fn nowhere(rule: &str, mut broken: impl FnMut(&Source, &str) -> bool) {
+    let mut found = String::new();
+    for source in Source::all() {
+        for (number, line) in source.code() {
+            if broken(&source, line) {
+                let _ = writeln!(found, "  {}:{number}: {}", source.path, line.trim());
+            }
+        }
+    }
+    assert!(found.is_empty(), "{rule}:\n{found}");
+}
+
+/// Whether `line` has `word` with no letter, digit or underscore beside it.
+fn has_word(line: &str, word: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_none_or(|c| !part(c));
+        before
+            && line[at + word.len()..]
+                .chars()
+                .next()
+                .is_none_or(|c| !part(c))
+    })
+}
+
+#[test]
+fn a_choice_made_in_one_file_is_named_in_no_other() {
+    for (word, place) in [
+        ("libp2p", "node/src/network"),
+        ("libp2p_stream", "node/src/network"),
+        ("sled", "node/src/store"),
+        ("bincode", "protocol/src/codec.rs"),
+        ("comfy_table", "cli/src/output.rs"),
+        ("indicatif", "cli/src/output.rs"),
+        ("resourceType", "node/src/fhir"),
+        ("DocumentReference", "node/src/fhir"),
+        ("AllergyIntolerance", "node/src/fhir"),
+    ] {
+        nowhere(&format!("only {place} names {word}"), |source, line| {
+            has_word(line, word) && !source.path.starts_with(place)
+        });
+    }
+}
+
+#[test]
+fn protocol_has_no_files_network_clock_randomness_or_waiting_of_its_own() {
+    let impure = [
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "std::process",
+        "tokio",
+        "tracing",
+        "SystemTime::now",
+        "Instant",
+        "rand::rng",
+        "OsRng",
+        "thread_rng",
+        "async",
+        "await",
+    ];
+    nowhere("protocol is pure", |source, line| {
+        source.path.starts_with("protocol/src/") && impure.iter().any(|word| has_word(line, word))
+    });
+}
+
+#[test]
+fn protocol_and_cli_know_only_whom_they_may() {
+    nowhere("protocol knows nobody", |source, line| {
+        source.path.starts_with("protocol/") && line.contains("fairshare_node")
+    });
+    nowhere("node knows protocol alone", |source, line| {
+        source.path.starts_with("node/") && line.contains("fairshare_tests")
+    });
+}
+
+#[test]
+fn the_care_lane_takes_no_ledger() {
+    nowhere(
+        "care comes first: its code knows no ledger and no standing",
+        |source, line| {
+            let care = ["protocol/src/exchange/ask", "protocol/src/exchange/answer"];
+            care.iter().any(|place| source.path.starts_with(place))
+                && ["ledger", "standing", "Ledger", "Standing"]
+                    .iter()
+                    .any(|word| has_word(line, word))
+        },
+    );
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines_without_a_reason() {
+    let mut found = String::new();
+    for source in Source::all() {
+        let lines = source.without_tests().len();
+        let reason = "// Longer than 400 lines because ";
+        let excused = source
+            .text
+            .lines()
+            .take(60)
+            .any(|line| line.starts_with(reason));
+        if lines > MAX_LINES && !excused {
+            let _ = writeln!(found, "  {}: {lines}", source.path);
+        }
+    }
+    assert!(found.is_empty(), "too long:\n{found}");
+}
+
+#[test]
+fn modules_lie_beside_their_directory() {
+    for source in Source::all() {
+        assert!(!source.path.ends_with("/mod.rs"), "{}", source.path);
+    }
+}
+
+#[test]
+fn names_say_what_a_thing_is() {
+    let kinds = ["struct ", "enum ", "trait ", "type ", "mod "];
+    let empty = [
+        "manager", "helper", "util", "utils", "common", "handler", "misc",
+    ];
+    nowhere("no Manager, Helper, Util, Common, Handler", |_, line| {
+        let declared = kinds.iter().find_map(|kind| {
+            let at = line.find(kind)?;
+            let before = line[..at].trim();
+            let declares = before.is_empty() || before.starts_with("pub");
+            declares.then(|| line[at + kind.len()..].to_lowercase())
+        });
+        declared.is_some_and(|name| {
+            let name: String = name
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            empty
+                .iter()
+                .any(|word| name == *word || name.ends_with(word))
+        })
+    });
+    nowhere("no get_", |_, line| line.contains("fn get_"));
+}
+
+#[test]
+fn nothing_is_left_to_do_and_no_test_is_left_out() {
+    let marks = [
+        concat!("to", "do!("),
+        concat!("un", "implemented!("),
+        concat!("#[ig", "nore"),
+    ];
+    for source in Source::all() {
+        for mark in marks {
+            assert!(!source.text.contains(mark), "{}: {mark}", source.path);
+        }
+    }
+}
+
+#[test]
+fn every_room_takes_the_workspace_lints() {
+    for room in ["protocol", "node", "cli", "tests"] {
+        let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{room}");
+    }
+}
+
+#[test]
+fn one_command_runs_what_is_run_before_every_merge() {
+    let path = root().join(".ci/run");
+    let script = fs::read_to_string(&path).unwrap();
+    for command in [
+        "cargo test --workspace",
+        "cargo fmt --all --check",
+        "cargo clippy --workspace --all-targets -- -D warnings",
+        "cargo doc --workspace --no-deps",
+    ] {
+        assert!(script.contains(command), "{command}");
+    }
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o111,
+        0o111
+    );
+}
