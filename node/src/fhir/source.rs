@@ -117,7 +117,7 @@ pub fn open(file: impl Read + Send + 'static, limits: Limits) -> Result<Content,
         } else if first.len() as u64 <= limits.line {
             // A damaged first line must not make the lines after it look like one document.
             let mut second = Vec::new();
-            read_line(&mut input, &mut second, limits.line)?;
+            let end = read_line(&mut input, &mut second, limits.line)?;
             if is_resource(&second) {
                 return Ok(Content::Lines(Lines::new(
                     input,
@@ -128,6 +128,9 @@ pub fn open(file: impl Read + Send + 'static, limits: Limits) -> Result<Content,
             }
             first.push(b'\n');
             first.extend(second);
+            if end == LineEnd::Newline {
+                first.push(b'\n');
+            }
         }
     }
     let left = (limits.whole + 1).saturating_sub(first.len() as u64);
@@ -451,10 +454,24 @@ mod tests {
 
     #[test]
     fn a_document_is_read_whole_and_lines_one_by_one() {
-        for text in ["{}", "{\"a\":\n 1}", "\u{feff}{\"a\":1}\n\n", "  {\n}"] {
+        for text in [
+            "{}",
+            "{\"a\":\n 1}",
+            "\u{feff}{\"a\":1}\n\n",
+            "  {\n}",
+            "{\n\n\n}\n",
+            "{\n \"a\":\n1\n}",
+        ] {
             for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes())] {
                 let content = open(Cursor::new(bytes), Limits::default());
-                assert!(matches!(content, Ok(Content::Whole(_))), "{text:?}");
+                let Ok(Content::Whole(read)) = content else {
+                    unreachable!("{text:?}")
+                };
+                assert_eq!(
+                    read.trim(),
+                    text.trim_start_matches('\u{feff}').trim(),
+                    "byte for byte"
+                );
             }
         }
         let two = b"{\"a\":1}\r\n\n{\"a\":2}";
