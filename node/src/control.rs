@@ -13,8 +13,10 @@ use crate::import::command as import;
 use crate::node::Node;
 use crate::status;
 
+mod asking;
 mod joining;
 mod members;
+mod received;
 pub mod server;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,11 @@ pub async fn dispatch(
         Request::Peer(question) => answer(status::peer(node, &question.code).await?),
         Request::Match(question) => answer(matches(node, &question, progress).await?),
         Request::Find(question) => answer(find(node, user, &question).await?),
+        Request::Ask(question) => answer(asking::ask(node, user, question, progress).await?),
+        Request::ListReceived(question) => answer(received::list(node, &question)?),
+        Request::ShowReceived(question) => answer(received::show(node, user, &question).await?),
+        Request::ExportReceived(question) => answer(received::export(node, user, question).await?),
+        Request::WhoSaw(question) => answer(received::who_saw(node, question).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
         Request::Members(_) => answer(members::members(node)?),

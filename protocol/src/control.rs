@@ -12,6 +12,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub mod exchange;
 pub mod import;
 pub mod index;
 pub mod journal;
@@ -80,6 +81,16 @@ requests! {
     Match(index::Match) -> Vec<index::MatchReport>,
     /// Who else holds somebody.
     Find(index::Find) -> index::FindReport,
+    /// Ask peers about somebody.
+    Ask(exchange::Ask) -> exchange::AskReport,
+    /// What was received.
+    ListReceived(exchange::ListReceived) -> Vec<exchange::ReceivedBundle>,
+    /// What is in a received bundle.
+    ShowReceived(exchange::ShowReceived) -> exchange::ReceivedItems,
+    /// Write a received bundle as FHIR.
+    ExportReceived(exchange::ExportReceived) -> exchange::Exported,
+    /// Who saw what of somebody.
+    WhoSaw(exchange::WhoSaw) -> exchange::WhoSawReport,
     /// Import files.
     Import(import::Import) -> import::ImportReport,
     /// Whether the journal is as it was written.

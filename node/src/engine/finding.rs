@@ -18,9 +18,8 @@ use crate::node::{Error, Node};
 /// If the store or the journal fails.
 pub async fn find(node: &Arc<Node>, user: &User, person: &IndexKey) -> Result<FindReport, Error> {
     let held = node.records.people_by_key(person)?;
-    // Somebody this node does not hold has no name here; the look is journaled all the same.
-    let name = node.store.name("looked for", &[person.expose().as_bytes()]);
-    let about = held.first().copied().unwrap_or(PersonId(Fixed(name)));
+    let about = held.first().copied();
+    let about = about.unwrap_or_else(|| looked_for(node, person));
     let looked = Act::Searched {
         user: user.clone(),
         person: node.exchanges.commit_to(about)?,
@@ -28,17 +27,6 @@ pub async fn find(node: &Arc<Node>, user: &User, person: &IndexKey) -> Result<Fi
     node.record([looked]).await?;
     let own = node.index.own()?.and_then(|own| own.header.peek().ok());
     let indexed = node.index.indexed(person)?;
-    let mut peers = Vec::new();
-    if let Some(roster) = node.membership.roster() {
-        let others = roster
-            .members()
-            .filter(|member| member.code != *node.code());
-        for member in others.filter(|member| member.is_active()) {
-            let terms = roster.terms(node.code(), &member.code);
-            let may = terms.is_ok_and(|terms| terms.may_match);
-            peers.push(at(node, person, indexed, member, may)?);
-        }
-    }
     let counts = node.records.counts()?;
     Ok(FindReport {
         now: now(),
@@ -47,8 +35,35 @@ pub async fn find(node: &Arc<Node>, user: &User, person: &IndexKey) -> Result<Fi
             && indexed.is_some(),
         index_made: own.map(|header| header.made),
         not_indexable: counts.people.saturating_sub(counts.indexable),
-        peers,
+        peers: peers(node, person)?,
     })
+}
+
+/// The name under which a look for somebody this node does not hold is journaled.
+pub fn looked_for(node: &Node, person: &IndexKey) -> PersonId {
+    let name = node.store.name("looked for", &[person.expose().as_bytes()]);
+    PersonId(Fixed(name))
+}
+
+/// What is known of a person at every other active member, in the order of their codes.
+///
+/// # Errors
+/// If the store fails.
+pub fn peers(node: &Node, person: &IndexKey) -> Result<Vec<FindPeer>, Error> {
+    let Some(roster) = node.membership.roster() else {
+        return Ok(Vec::new());
+    };
+    let indexed = node.index.indexed(person)?;
+    let others = roster
+        .members()
+        .filter(|member| member.code != *node.code() && member.is_active());
+    others
+        .map(|member| {
+            let terms = roster.terms(node.code(), &member.code);
+            let may = terms.is_ok_and(|terms| terms.may_match);
+            at(node, person, indexed, member, may)
+        })
+        .collect()
 }
 
 fn at(

@@ -1,0 +1,197 @@
+//! `ask`: everybody a person is linked with, at the same time, and how complete the answer is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fairshare_protocol::category::{Lane, Purpose};
+use fairshare_protocol::control::exchange::{Ask, AskReport, AskState, AskedPeer, Counts};
+use fairshare_protocol::control::index::{FindPeer, FindState};
+use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::exchange::answer::Reply;
+use fairshare_protocol::exchange::ask::{Ended, Plan};
+use fairshare_protocol::ids::ExchangeId;
+use fairshare_protocol::member::User;
+use fairshare_protocol::roster::Roster;
+use tokio::task::JoinSet;
+
+use super::Progress;
+use crate::engine::asking::{self, Asked, pair};
+use crate::engine::drive::now;
+use crate::engine::finding;
+use crate::node::Node;
+
+/// Asks peers about one person.
+///
+/// # Errors
+/// If the person is not held here, a named peer is no member, or the node cannot do its part.
+pub async fn ask(
+    node: &Arc<Node>,
+    user: &User,
+    question: Ask,
+    progress: &Progress,
+) -> Result<AskReport, Failure> {
+    let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
+    check(&question)?;
+    let roster = node.membership.roster();
+    let roster = roster.ok_or_else(|| wrong(&crate::membership::Error::NoFederation))?;
+    check_peers(&question.peers, &roster)?;
+    if node.network().is_none() {
+        let fact = "this node is not running, so it can ask nobody";
+        return Err(Failure::new(WRONG, fact, "start it with `fairshare run`"));
+    }
+    let known = finding::peers(node, &question.person).map_err(|error| wrong(&error))?;
+    let subject = asking::subject(node, question.person).map_err(|error| wrong(&error))?;
+    let Some(subject) = subject else {
+        let fact = "nobody with that NHS number and date of birth is held here";
+        let remedy = "check both; only people both organisations hold can be asked about";
+        return Err(Failure::new(WRONG, fact, remedy));
+    };
+    let counts = node.records.counts().map_err(|error| wrong(&error))?;
+    let mut peers = Vec::new();
+    let mut asked = JoinSet::new();
+    for peer in known {
+        if !question.peers.is_empty() && !question.peers.contains(&peer.code) {
+            continue;
+        }
+        let link = node.index.handle(&question.person, &peer.code);
+        let link = link.map_err(|error| wrong(&error))?;
+        let (Some((match_id, handle)), FindState::Linked) = (link, peer.state) else {
+            peers.push(not_asked(&peer));
+            continue;
+        };
+        let plan = Plan {
+            // Each try takes its own.
+            exchange: ExchangeId::new([0; 16]),
+            match_id,
+            handle,
+            subject,
+            purpose: question.purpose,
+            categories: question.categories.clone(),
+            reason: question.reason.clone(),
+            user: user.clone(),
+        };
+        let (node, roster) = (Arc::clone(node), Arc::clone(&roster));
+        asked.spawn(async move { one(&node, &roster, &peer, plan).await });
+    }
+    let total = asked.len() as u64;
+    while let Some(one) = asked.join_next().await {
+        let one = one.map_err(|error| wrong(&error))??;
+        peers.push(one);
+        let done = total - asked.len() as u64;
+        progress.step(done, Some(total), "peers", "asking");
+    }
+    peers.sort_by(|a, b| a.code.cmp(&b.code));
+    Ok(AskReport {
+        now: now(),
+        not_indexable: counts.people.saturating_sub(counts.indexable),
+        peers,
+    })
+}
+
+fn check(question: &Ask) -> Result<(), Failure> {
+    if question.purpose.lane() == Lane::Bulk {
+        let fact = format!("`{}` concerns many people at once", question.purpose);
+        let remedy = "ask about one person with care, emergency or safeguarding";
+        return Err(Failure::new(WRONG, fact, remedy));
+    }
+    if question.purpose == Purpose::Emergency && question.reason.is_none() {
+        let fact = "an emergency needs a reason";
+        let remedy = "say why with --reason; it is journaled here and there, and reviewed";
+        return Err(Failure::new(WRONG, fact, remedy));
+    }
+    Ok(())
+}
+
+fn check_peers(
+    peers: &BTreeSet<fairshare_protocol::ids::OdsCode>,
+    roster: &Roster,
+) -> Result<(), Failure> {
+    match peers.iter().find(|code| roster.member(code).is_none()) {
+        None => Ok(()),
+        Some(code) => Err(Failure::new(
+            WRONG,
+            format!("{code} is not a member"),
+            "`fairshare members` lists who is",
+        )),
+    }
+}
+
+/// A peer that is not asked, and why.
+fn not_asked(peer: &FindPeer) -> AskedPeer {
+    let state = match peer.state {
+        FindState::Linked | FindState::NotMatched => AskState::NotMatched,
+        FindState::NotLinked => AskState::NotLinked,
+        FindState::NoPresence => AskState::NoPresence,
+    };
+    AskedPeer {
+        code: peer.code.clone(),
+        name: peer.name.clone(),
+        kind: peer.kind,
+        state,
+        why: None,
+        exchange: None,
+        received: Counts::new(),
+        shown: Counts::new(),
+        acknowledged: false,
+        one_sided: false,
+        other_terms: false,
+        index_made: peer.index_made,
+        ms: 0,
+    }
+}
+
+async fn one(
+    node: &Arc<Node>,
+    roster: &Roster,
+    peer: &FindPeer,
+    plan: Plan,
+) -> Result<AskedPeer, Failure> {
+    let mut report = not_asked(peer);
+    let pair = match pair(node, roster, &peer.code) {
+        Ok(pair) => pair,
+        Err(why) => {
+            report.state = AskState::Unreachable;
+            report.why = Some(why);
+            return Ok(report);
+        }
+    };
+    let flows = pair.terms.purposes.get(&plan.purpose);
+    report.one_sided = flows.is_some_and(|flows| flows.one_sided());
+    let asked = asking::ask(node, &pair, plan).await;
+    let Asked { ended, took } = asked.map_err(|error| Failure::from_error(WRONG, &error))?;
+    report.ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match ended {
+        Ok(ended) => {
+            node.exchanged(&peer.code);
+            fill(&mut report, ended);
+        }
+        Err(why) => {
+            report.state = AskState::Unreachable;
+            report.why = Some(why);
+        }
+    }
+    Ok(report)
+}
+
+fn fill(report: &mut AskedPeer, ended: Ended) {
+    (report.state, report.why) = match ended.reply {
+        _ if ended.quarantined => {
+            let why = "about another person than ours; nothing of ours was shown";
+            (AskState::Quarantined, Some(why.to_owned()))
+        }
+        Some(Reply::Delivered) if ended.received.is_empty() => (AskState::Failed, None),
+        Some(Reply::Delivered) => (AskState::Delivered, None),
+        Some(Reply::NothingToShow) => (AskState::NothingToShow, None),
+        Some(Reply::Refused(code)) => (AskState::Refused, Some(code.to_string())),
+        Some(Reply::Deferred(until)) => (AskState::Deferred, Some(format!("until {until}"))),
+        None => (AskState::Failed, None),
+    };
+    if let Some(fault) = ended.fault {
+        report.why = Some(fault.to_string());
+    }
+    report.exchange = ended.exchange;
+    report.received = ended.received.into_iter().collect();
+    report.shown = ended.shown.into_iter().collect();
+    report.acknowledged = ended.acknowledged;
+    report.other_terms = ended.other_terms.is_some();
+}
