@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
-use crate::commands::{import, journal, peer, peers, run, status};
+use crate::commands::{
+    ask, find, import, journal, matching, peer, peers, received, run, status, who_saw,
+};
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
 /// look after.
@@ -39,6 +41,17 @@ pub enum Command {
     Run(run::Run),
     /// Import FHIR files
     Import(import::Import),
+    /// Find the people this node and its peers both hold
+    Match(matching::Match),
+    /// Who else holds a person
+    Find(find::Find),
+    /// Ask peers for their records of one person, and show ours in return
+    Ask(ask::Ask),
+    /// What peers have shown
+    #[command(subcommand)]
+    Received(received::Received),
+    /// Who saw what of one person, when and why
+    WhoSaw(who_saw::WhoSaw),
     /// How the node is
     Status(status::Status),
     /// How every peer is
@@ -56,6 +69,11 @@ impl Command {
         match self {
             Self::Run(command) => command.run(client).await,
             Self::Import(command) => command.run(client).await,
+            Self::Match(command) => command.run(client).await,
+            Self::Find(command) => command.run(client).await,
+            Self::Ask(command) => command.run(client).await,
+            Self::Received(command) => command.run(client).await,
+            Self::WhoSaw(command) => command.run(client).await,
             Self::Status(command) => command.run(client).await,
             Self::Peers(command) => command.run(client).await,
             Self::Peer(command) => command.run(client).await,

@@ -1,0 +1,74 @@
+//! Whom a command is about. Read from a prompt or standard input, so that no identifier lands in the
+//! shell's history or in the list of processes.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::index::key::{IndexKey, NhsNumber};
+use fairshare_protocol::time::Date;
+
+/// Whom it is about: asked for on a terminal; otherwise two lines of standard input, the NHS number
+/// and the date of birth.
+#[derive(clap::Args)]
+pub struct Person {
+    /// NHS number. Seen by anybody who may list processes, and kept in the shell's history: only
+    /// for synthetic people
+    #[arg(long, value_name = "NUMBER", requires = "dob")]
+    nhs: Option<String>,
+    /// Date of birth, YYYY-MM-DD; as --nhs
+    #[arg(long, value_name = "DATE", requires = "nhs")]
+    dob: Option<String>,
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Person(…)")
+    }
+}
+
+impl Person {
+    /// The index key of the person.
+    pub fn read(self) -> Result<IndexKey, Failure> {
+        let nhs = given(self.nhs, "NHS number")?;
+        let nhs: NhsNumber = nhs.trim().parse().map_err(|error| {
+            let remedy = "ten digits, with or without spaces; check them against the record";
+            Failure::new(WRONG, error_text(&error), remedy)
+        })?;
+        let born = given(self.dob, "date of birth (YYYY-MM-DD)")?;
+        let born: Date = born.trim().parse().map_err(|_| {
+            let fact = "not a date of birth";
+            Failure::new(WRONG, fact, "write it YYYY-MM-DD, as 1948-11-08")
+        })?;
+        Ok(IndexKey { nhs, born })
+    }
+
+    /// The same, or nobody if none was given on the command line.
+    pub fn read_given(self) -> Result<Option<IndexKey>, Failure> {
+        self.nhs.is_some().then(|| self.read()).transpose()
+    }
+}
+
+fn error_text(error: &impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn given(value: Option<String>, what: &str) -> Result<String, Failure> {
+    if let Some(value) = value {
+        return Ok(value);
+    }
+    if io::stdin().is_terminal() {
+        // On stderr, so that the answer on stdout stays clean.
+        let _ = write!(io::stderr(), "{what}: ").and_then(|()| io::stderr().flush());
+    }
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    match read {
+        Ok(read) if read > 0 => Ok(line),
+        _ => {
+            let fact = format!("no {what} was given");
+            let remedy = "type it when asked, or give two lines on standard input: NHS number, \
+                          date of birth";
+            Err(Failure::new(WRONG, fact, remedy))
+        }
+    }
+}
