@@ -5,6 +5,7 @@
 //! and all who wait share one `fdatasync`. Once a write fails the journal takes nothing more until
 //! the node is started again: a disk that has once lied about an fsync may have dropped the data.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::mem;
 use std::os::unix::fs::DirBuilderExt;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 mod check;
 mod error;
 mod file;
+mod lately;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -29,6 +31,8 @@ mod writer;
 use check::{ENTRY, HEAD, Heads, Survey};
 pub use check::{Entries, verify};
 pub use error::Error;
+pub use lately::Lately;
+use lately::Peers;
 use writer::{MARK_EVERY, Progress, Shared, State};
 
 /// Name of the entries' file.
@@ -95,8 +99,10 @@ impl Journal {
         let mut survey = Survey::new(&heads);
         let mut reading = Entries::open(&entries_path)?;
         let mut marks = vec![reading.mark()];
+        let mut peers = Peers::default();
         while let Some(entry) = reading.step()? {
             survey.take(&entry, &reading.chain)?;
+            peers.take(&entry);
             if entry.number.is_multiple_of(MARK_EVERY) {
                 marks.push(reading.mark());
             }
@@ -118,6 +124,7 @@ impl Journal {
             heads: Vec::new(),
             length: end.at,
             marks,
+            peers,
             closing: false,
         };
         for (day, number, hash) in unsigned {
@@ -215,6 +222,11 @@ impl Journal {
     /// Where the chain stands, entries not yet durable included.
     pub fn chain(&self) -> Chain {
         self.shared.lock().chain.clone()
+    }
+
+    /// What its entries say of each peer: the last exchange, the last errors.
+    pub fn lately(&self) -> BTreeMap<OdsCode, Lately> {
+        self.shared.lock().peers.all()
     }
 
     /// Why the journal takes no more entries, if it does not.

@@ -1,6 +1,5 @@
 //! One node: everything it has, and how it starts and stops.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fairshare_protocol::control::journal::Verified;
@@ -52,7 +51,6 @@ pub struct Node {
     /// What opening the journal found.
     pub journal_opened: journal::Opened,
     verified: Mutex<Timestamp>,
-    exchanged: Mutex<BTreeMap<OdsCode, Timestamp>>,
     network: OnceLock<Network>,
     // Last, so that it is unlocked when all else is closed.
     /// Where everything lies.
@@ -86,7 +84,6 @@ impl Node {
             opened,
             journal_opened,
             verified: Mutex::new(opened),
-            exchanged: Mutex::default(),
             network: OnceLock::new(),
             home,
         }))
@@ -110,24 +107,6 @@ impl Node {
     /// When the whole journal was last checked and found sound; opening checks it too.
     pub fn verified(&self) -> Timestamp {
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that there was an exchange with a peer just now.
-    pub fn exchanged(&self, peer: &OdsCode) {
-        let mut all = self
-            .exchanged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.insert(peer.clone(), now());
-    }
-
-    /// When the last exchange with each peer was, since the node started.
-    pub fn exchanges_since_start(&self) -> BTreeMap<OdsCode, Timestamp> {
-        let all = self
-            .exchanged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.clone()
     }
 
     /// The network, while the node runs.

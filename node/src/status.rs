@@ -1,21 +1,28 @@
 //! How the node is, and how its peers are, for operators.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairshare_protocol::control::node::{
-    Disk, Holdings, JournalState, PeerReport, Problem, StatusReport,
+    Connection, Disk, Federation, Holdings, IndexState, JournalState, PeerReport, Problem,
+    StatusReport,
 };
 use fairshare_protocol::control::{Failure, WRONG};
-use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::ids::{OdsCode, PublicKey};
+use fairshare_protocol::roster::{Member, Roster};
 
 use crate::engine::drive::now;
+use crate::network::PeerState;
 use crate::node::Node;
 use crate::store;
 
 /// Less left on disk than this is a problem, in bytes.
 const LITTLE_DISK: u64 = 1024 * 1024 * 1024;
+/// A peer that is away for less is none: nodes are started again.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// How the node is.
 pub async fn report(node: &Arc<Node>) -> StatusReport {
@@ -38,24 +45,34 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         problems.push(problem(&error));
         Holdings::default()
     });
+    let roster = node.membership.roster();
+    problems.extend(roster.as_ref().and_then(|roster| our_place(node, roster)));
+    let mut peers = peers(node).await;
+    peers.retain(|peer| peer.takes_part);
+    problems.extend(peers.iter().filter_map(|peer| away(node, peer)));
+    let up = peers.iter().filter(|peer| is_up(peer)).count();
+    let listening = match node.network() {
+        Some(network) => network.listening().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
     StatusReport {
         now: now(),
         member: node.config.ods.clone(),
         name: node.config.name.to_string(),
         kind: node.config.kind,
-        federation: None,
+        federation: roster.map(|roster| federation(node, &roster)),
         started: node.opened,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        listening: Vec::new(),
-        peers: 0,
-        connected: 0,
+        listening,
+        peers: peers.len() as u64,
+        connected: up as u64,
         holdings,
         journal: JournalState {
             entries: chain.next - 1,
             head: chain.head,
             verified: node.verified(),
         },
-        last_exchange: None,
+        last_exchange: peers.iter().filter_map(|peer| peer.last_exchange).max(),
         disk,
         problems,
     }
@@ -67,14 +84,135 @@ fn holdings(node: &Node) -> Result<Holdings, store::Error> {
         people: counts.people,
         indexable: counts.indexable,
         records: counts.records,
-        received: 0,
+        received: node.exchanges.all_received(None).count() as u64,
         imported: node.records.imported()?,
     })
 }
 
-/// How each peer is.
-pub async fn peers(_node: &Arc<Node>) -> Vec<PeerReport> {
-    Vec::new()
+fn federation(node: &Node, roster: &Roster) -> Federation {
+    let standing = roster.member(node.code());
+    Federation {
+        name: roster.charter().name.to_string(),
+        id: roster.federation(),
+        standing: standing.map_or("waiting", |us| us.status.word()).to_owned(),
+    }
+}
+
+/// What is wrong with our own place in the federation.
+fn our_place(node: &Node, roster: &Roster) -> Option<Problem> {
+    let us = roster.member(node.code())?;
+    let why = us.why.as_ref().map(|why| format!(": {why}"));
+    if !us.is_active() {
+        let (code, status) = (&us.code, us.status);
+        return Some(Problem {
+            fact: format!(
+                "{code} is {status} in the federation{}",
+                why.unwrap_or_default()
+            ),
+            remedy: "talk to the stewards: `fairshare members` names them".to_owned(),
+        });
+    }
+    let ours = us
+        .node
+        .is_some_and(|keys| keys.node == node.keys.node.public());
+    (!ours).then(|| Problem {
+        fact: "the federation does not know this node's key as ours".to_owned(),
+        remedy: "run `fairshare join` again with the organisation key".to_owned(),
+    })
+}
+
+fn away(node: &Node, peer: &PeerReport) -> Option<Problem> {
+    let Connection::Down(why) = &peer.connection else {
+        return None;
+    };
+    let since = peer.since.unwrap_or(node.opened);
+    let code = &peer.code;
+    (peer.now.since(since) > AWAY).then(|| Problem {
+        fact: format!("{code} is not connected: {why}"),
+        remedy: format!(
+            "see `fairshare peer {code}`; records of it cannot be asked for until then"
+        ),
+    })
+}
+
+/// How each peer is: every other member that takes part, or did.
+pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
+    let Some(roster) = node.membership.roster() else {
+        return Vec::new();
+    };
+    let states = match node.network() {
+        Some(network) => network.peers().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let states: BTreeMap<PublicKey, PeerState> =
+        states.into_iter().map(|state| (state.key, state)).collect();
+    let lately = node.journal.lately();
+    let others = roster
+        .members()
+        .filter(|member| member.code != *node.code());
+    others
+        .map(|member| {
+            let state = member.node.and_then(|keys| states.get(&keys.node));
+            let lately = lately.get(&member.code).cloned().unwrap_or_default();
+            let contact = member.contact.as_ref();
+            let addresses = contact.map(|it| it.addresses.iter().map(ToString::to_string));
+            // A store that cannot be read is a problem of the node, told by `holdings`.
+            let matched = node.index.matched(&member.code).ok().flatten();
+            PeerReport {
+                now: now(),
+                code: member.code.clone(),
+                name: member.name.to_string(),
+                kind: member.kind,
+                roster: member.status.word().to_owned(),
+                takes_part: member.is_active(),
+                connection: connection(member, state),
+                since: state.and_then(|state| state.since),
+                addresses: addresses.map(Iterator::collect).unwrap_or_default(),
+                index: index(node, &member.code),
+                links: matched.as_ref().map(|found| found.links),
+                matched: matched.map(|found| found.at),
+                last_exchange: lately.exchanged,
+                errors: lately.errors.into(),
+            }
+        })
+        .collect()
+}
+
+fn is_up(peer: &PeerReport) -> bool {
+    peer.connection == Connection::Up
+}
+
+fn connection(member: &Member, state: Option<&PeerState>) -> Connection {
+    let why = match state {
+        Some(state) if state.connected => return Connection::Up,
+        _ if !member.is_active() => format!("{} in the roster", member.status),
+        _ if member.node.is_none() => "its node is not named yet".to_owned(),
+        Some(state) => match &state.last_error {
+            Some(error) => error.clone(),
+            None if member
+                .contact
+                .as_ref()
+                .is_none_or(|it| it.addresses.is_empty()) =>
+            {
+                "it has no address: it dials, we wait".to_owned()
+            }
+            None => "not reached yet".to_owned(),
+        },
+        None => "not reached yet".to_owned(),
+    };
+    Connection::Down(why)
+}
+
+fn index(node: &Node, peer: &OdsCode) -> Option<IndexState> {
+    let held = node.index.peer(peer).ok().flatten()?;
+    held.whole?;
+    let header = held.header.peek().ok()?;
+    Some(IndexState {
+        made: header.made,
+        epoch: header.epoch,
+        generation: header.generation,
+        entries: header.count.into(),
+    })
 }
 
 /// How one peer is.

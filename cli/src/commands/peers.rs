@@ -8,7 +8,7 @@ use crate::output::{ago, count};
 
 /// How every peer is
 ///
-/// Exits 0 if all are connected, 1 if one is not.
+/// Exits 0 if all that take part are connected, 1 if one is not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare peers
@@ -36,7 +36,7 @@ impl Peers {
             ];
             page.table(&head, peers.iter().map(row).collect());
         });
-        let up = |peer: &PeerReport| peer.connection == Connection::Up;
+        let up = |peer: &PeerReport| !peer.takes_part || peer.connection == Connection::Up;
         Ok(if peers.iter().all(up) { 0 } else { DEGRADED })
     }
 }

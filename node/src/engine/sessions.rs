@@ -88,7 +88,7 @@ async fn incoming(
         wire::ADVERT => noted("advert", advert::serve(node, &code, frames)).await,
         wire::MATCH => noted("match", matching::answer(node, &code, frames)).await,
         wire::EXCHANGE => match asking::pair(node, roster, &code) {
-            Ok(pair) => exchange(node, &code, asking::answer(node, pair, frames)).await,
+            Ok(pair) => exchange(&code, asking::answer(node, pair, frames)).await,
             Err(why) => tracing::warn!(peer = %code, %why, "a peer asked without terms"),
         },
         _ => {}
@@ -96,7 +96,6 @@ async fn incoming(
 }
 
 async fn exchange(
-    node: &Arc<Node>,
     peer: &OdsCode,
     answered: impl Future<
         Output = Result<fairshare_protocol::exchange::ask::Ended, super::drive::Error>,
@@ -105,7 +104,6 @@ async fn exchange(
     match answered.await {
         Ok(ended) => {
             tracing::info!(%peer, reply = ?ended.reply, fault = ?ended.fault, "answered");
-            node.exchanged(peer);
         }
         Err(error) => tracing::error!(%peer, %error, "an exchange was broken off by this node"),
     }

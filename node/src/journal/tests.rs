@@ -254,6 +254,7 @@ fn after_a_full_disk_nothing_is_durable_any_more() {
         heads: Vec::new(),
         length: file::HEADER,
         marks: Vec::new(),
+        peers: Peers::default(),
         closing: false,
     };
     let journal = Journal::start(temp.path(), state, full(), full()).unwrap();
@@ -265,6 +266,39 @@ fn after_a_full_disk_nothing_is_durable_any_more() {
         Err(Error::Write { .. })
     ));
     assert!(journal.failed().is_some());
+}
+
+#[test]
+fn what_it_says_of_a_peer_is_the_same_after_opening_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("journal");
+    let peer = || "L83024".parse().unwrap();
+    let (journal, _) = open(&dir).unwrap();
+    for n in 0..9 {
+        let failed = Act::MatchFailed {
+            peer: peer(),
+            why: format!("fault {n}"),
+        };
+        let _ = journal.append(failed, Timestamp(n)).unwrap();
+    }
+    let heard = Act::ReceiptHeard {
+        exchange: fairshare_protocol::ids::ExchangeId::new([1; 16]),
+        peer: peer(),
+        receipt: Hash::new([1; 32]),
+        filed: true,
+    };
+    let receipt = journal.append(heard, Timestamp(100)).unwrap();
+    journal.commit(receipt).unwrap();
+    let lately = journal.lately();
+    let of = &lately[&peer()];
+    assert_eq!(of.exchanged, Some(Timestamp(100)));
+    let errors: Vec<_> = of.errors.iter().map(|error| error.what.as_str()).collect();
+    assert_eq!(
+        errors,
+        ["fault 8", "fault 7", "fault 6", "fault 5", "fault 4"]
+    );
+    drop(journal);
+    assert_eq!(open(&dir).unwrap().0.lately(), lately);
 }
 
 #[test]

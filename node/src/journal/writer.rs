@@ -14,6 +14,7 @@ use fairshare_protocol::time::Timestamp;
 use tokio::sync::watch;
 
 use super::check::{ENTRY, HEAD, Mark};
+use super::lately::Peers;
 use super::{Error, Receipt};
 
 /// One entry in so many has its place remembered, for reading from the middle.
@@ -43,6 +44,7 @@ pub(super) struct State {
     /// Length of the entries' file once all that is pending is in it.
     pub(super) length: u64,
     pub(super) marks: Vec<Mark>,
+    pub(super) peers: Peers,
     pub(super) closing: bool,
 }
 
@@ -63,6 +65,7 @@ impl State {
         }
         let (last, head) = (self.chain.next - 1, self.chain.head);
         self.chain.follow(&entry)?;
+        self.peers.take(&entry);
         if let Some(ended) = self.day.filter(|day| *day < now.day()) {
             self.sign_head(ended, last, head);
         }

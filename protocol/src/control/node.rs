@@ -127,6 +127,8 @@ pub struct PeerReport {
     pub kind: MemberKind,
     /// What it is in the roster: `admitted`, `limited`, `removed`, …
     pub roster: String,
+    /// Whether it takes part in the federation, so that it should be connected.
+    pub takes_part: bool,
     /// Whether it is connected, or why not.
     pub connection: Connection,
     /// Since when that has been so, if ever it changed.

@@ -1,0 +1,78 @@
+//! What the journal says of each peer lately: the last exchange, the last errors.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use fairshare_protocol::control::node::PeerError;
+use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::journal::{Act, Entry, Outcome};
+use fairshare_protocol::limits::MAX_MEMBERS;
+use fairshare_protocol::time::Timestamp;
+
+/// Errors remembered of a peer.
+const MAX_ERRORS: usize = 5;
+
+/// One peer, lately.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lately {
+    /// The last exchange, either way.
+    pub exchanged: Option<Timestamp>,
+    /// The latest errors, newest first.
+    pub errors: VecDeque<PeerError>,
+}
+
+/// Every peer, lately.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peers(BTreeMap<OdsCode, Lately>);
+
+impl Peers {
+    pub(super) fn take(&mut self, entry: &Entry) {
+        let (peer, error) = match &entry.act {
+            Act::Answered { peer, outcome, .. }
+            | Act::AnswerHeard { peer, outcome, .. }
+            | Act::Received { peer, outcome, .. } => (peer, wrong(outcome)),
+            Act::Asked { peer, .. } | Act::Shown { peer, .. } => (peer, None),
+            Act::ReceiptHeard { peer, filed, .. } => {
+                let lost = "it did not file what we showed: about another person than its own";
+                (peer, (!filed).then(|| lost.to_owned()))
+            }
+            Act::MatchFailed { peer, why } => return self.note(peer, entry.at, why.clone()),
+            Act::Refused {
+                peer: Some(peer),
+                what,
+            } => return self.note(peer, entry.at, format!("refused: {what}")),
+            _ => return,
+        };
+        if let Some(lately) = self.of(peer) {
+            lately.exchanged = Some(entry.at);
+        }
+        if let Some(error) = error {
+            self.note(peer, entry.at, error);
+        }
+    }
+
+    pub(super) fn all(&self) -> BTreeMap<OdsCode, Lately> {
+        self.0.clone()
+    }
+
+    fn note(&mut self, peer: &OdsCode, at: Timestamp, what: String) {
+        if let Some(lately) = self.of(peer) {
+            lately.errors.truncate(MAX_ERRORS - 1);
+            lately.errors.push_front(PeerError { at, what });
+        }
+    }
+
+    fn of(&mut self, peer: &OdsCode) -> Option<&mut Lately> {
+        if self.0.len() >= MAX_MEMBERS && !self.0.contains_key(peer) {
+            return None;
+        }
+        Some(self.0.entry(peer.clone()).or_default())
+    }
+}
+
+fn wrong(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Failed(why) => Some(why.clone()),
+        Outcome::WrongPerson => Some("it showed somebody else than was asked about".to_owned()),
+        Outcome::Delivered(_) | Outcome::NothingToShow | Outcome::Refused(_) => None,
+    }
+}
