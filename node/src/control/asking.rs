@@ -162,7 +162,6 @@ async fn one(
     report.ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match ended {
         Ok(ended) => {
-            node.exchanged(&peer.code);
             fill(&mut report, ended);
         }
         Err(why) => {
