@@ -7,7 +7,8 @@ use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
 use crate::commands::{
-    ask, find, import, journal, matching, peer, peers, received, run, status, who_saw,
+    admissions, admit, ask, federation, find, import, init, join, journal, matching, members,
+    offer, peer, peers, received, run, status, terms, who_saw,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -37,6 +38,24 @@ pub struct Args {
 /// What to do. One file each in `commands/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a node for an organisation
+    Init(Box<init::Init>),
+    /// Found a federation, or show the one this node is in
+    #[command(subcommand)]
+    Federation(federation::Federation),
+    /// Ask to join a federation, or enter it once admitted
+    Join(join::Join),
+    /// Who asks to be admitted
+    Admissions(admissions::Admissions),
+    /// Admit an organisation, as a steward
+    Admit(admit::Admit),
+    /// Who is a member
+    Members(members::Members),
+    /// What an organisation shows and needs
+    #[command(subcommand)]
+    Offer(offer::OfferCommand),
+    /// What flows between this organisation and another
+    Terms(terms::Terms),
     /// Run the node in the foreground, until it is told to stop
     Run(run::Run),
     /// Import FHIR files
@@ -67,6 +86,14 @@ impl Command {
     /// Does it; gives the exit code.
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         match self {
+            Self::Init(command) => command.run(client),
+            Self::Federation(command) => command.run(client).await,
+            Self::Join(command) => command.run(client).await,
+            Self::Admissions(command) => command.run(client).await,
+            Self::Admit(command) => command.run(client).await,
+            Self::Members(command) => command.run(client).await,
+            Self::Offer(command) => command.run(client).await,
+            Self::Terms(command) => command.run(client).await,
             Self::Run(command) => command.run(client).await,
             Self::Import(command) => command.run(client).await,
             Self::Match(command) => command.run(client).await,

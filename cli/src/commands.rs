@@ -1,14 +1,22 @@
 //! One file per command.
 
+pub mod admissions;
+pub mod admit;
 pub mod ask;
+pub mod federation;
 pub mod find;
 pub mod import;
+pub mod init;
+pub mod join;
 pub mod journal;
 pub mod matching;
+pub mod members;
+pub mod offer;
 pub mod peer;
 pub mod peers;
 pub mod person;
 pub mod received;
 pub mod run;
 pub mod status;
+pub mod terms;
 pub mod who_saw;

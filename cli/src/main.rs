@@ -15,6 +15,8 @@ mod args;
 mod client;
 mod commands;
 mod output;
+mod paper;
+mod signing;
 
 fn main() -> ExitCode {
     let args = Args::parse();

@@ -39,13 +39,18 @@ impl Output {
             let text = serde_json::to_string(answer).unwrap_or_default();
             print(&format!("{text}\n"));
         } else {
-            let mut page = Page {
-                text: String::new(),
-                colour: self.colour,
-            };
-            show(&mut page);
-            print(&page.text);
+            print(&self.text(show));
         }
+    }
+
+    /// The text `show` writes on a page.
+    pub fn text(self, show: impl FnOnce(&mut Page)) -> String {
+        let mut page = Page {
+            text: String::new(),
+            colour: self.colour,
+        };
+        show(&mut page);
+        page.text
     }
 
     /// Says on stderr why something was not done; as JSON on stdout too, if that was asked for.

@@ -1,0 +1,48 @@
+//! What travels between organisations as files and links.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use fairshare_protocol::control::{Failure, MAX_REQUEST, WRONG};
+
+/// The text of a link, or of the file named.
+pub fn text(link_or_file: &str) -> Result<String, Failure> {
+    if link_or_file.trim_start().starts_with("fairshare:") {
+        return Ok(link_or_file.trim().to_owned());
+    }
+    let wrong = |why: &dyn std::fmt::Display| {
+        let fact = format!("{link_or_file}: {why}");
+        let remedy = "name a file you were sent, or paste a link that starts with `fairshare:`";
+        Failure::new(WRONG, fact, remedy)
+    };
+    let file = fs::File::open(link_or_file).map_err(|error| wrong(&error))?;
+    let mut text = String::new();
+    let limit = MAX_REQUEST as u64 / 2;
+    let read = file.take(limit).read_to_string(&mut text);
+    if read.map_err(|error| wrong(&error))? as u64 == limit {
+        return Err(wrong(&"longer than any such file can be"));
+    }
+    Ok(text)
+}
+
+/// Writes a paper to `given`, or under its usual name where the command runs, over an older one;
+/// gives where.
+pub fn write(given: Option<&Path>, usual: &str, text: &str) -> Result<PathBuf, Failure> {
+    let path = given.unwrap_or_else(|| Path::new(usual)).to_owned();
+    let wrong = |error: std::io::Error| {
+        let fact = format!("{}: {error}", path.display());
+        Failure::new(WRONG, fact, "name a place that can be written with --out")
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&path)
+        .map_err(wrong)?;
+    file.write_all(text.as_bytes()).map_err(wrong)?;
+    file.sync_all().map_err(wrong)?;
+    Ok(std::path::absolute(&path).unwrap_or(path))
+}
