@@ -33,6 +33,7 @@ use crate::signing::{Signing, wrong};
 #[command(after_help = "Examples:
   $ fairshare join fairshare:invitation:1:AbC…
   $ fairshare join invitation.txt --out request.txt
+  $ fairshare join fairshare:invitation:1:AbC… --link
   $ fairshare join --welcome welcome-L83024.txt")]
 pub struct Join {
     /// The invitation: a link or a file; none if this node holds the charter already
@@ -44,6 +45,9 @@ pub struct Join {
     /// Where to write the request [default: join-CODE.txt]
     #[arg(long, value_name = "FILE", conflicts_with = "welcome")]
     out: Option<PathBuf>,
+    /// Print the request as a link to send, and nothing else
+    #[arg(long, conflicts_with = "welcome")]
+    link: bool,
     /// The number the steward's refusal names, if the organisation was a member before
     #[arg(
         long,
@@ -109,7 +113,11 @@ impl Join {
             brought: invitation.as_ref().is_some_and(reachable),
         };
         client.output.answer(&asked, |page| {
-            show(page, &asked, invitation.as_ref());
+            if self.link {
+                page.line(&asked.application.link);
+            } else {
+                show(page, &asked, invitation.as_ref());
+            }
         });
         Ok(0)
     }
@@ -182,7 +190,6 @@ fn show(page: &mut Page, asked: &Asked, invitation: Option<&Invitation>) {
         fields.push(("its fingerprint", invitation.federation.spoken()));
     }
     fields.push(("request", asked.file.display().to_string()));
-    fields.push(("the same as a link", application.link.clone()));
     fields.push(("its fingerprint", application.fingerprint.clone()));
     page.fields(&fields);
     page.gap();

@@ -101,7 +101,7 @@ impl Publish {
                 let word = page.tone(Tone::Good, "published");
                 let members = count(published.members);
                 page.line(format_args!(
-                    "Offer {hash} is {word}; {members} other members hear of it when connected."
+                    "Offer {hash} is {word}. Other members who hear of it when connected: {members}."
                 ));
             } else {
                 page.line(format_args!("Offer {hash} is what is published already."));
