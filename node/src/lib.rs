@@ -3,7 +3,6 @@
 //! Decides nothing about the protocol: it gives the machines of `fairshare-protocol` their frames,
 //! clock, randomness and disk.
 
-pub mod admissions;
 pub mod config;
 pub mod control;
 pub mod engine;

@@ -7,7 +7,6 @@ use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::time::Timestamp;
 
-use crate::admissions::Admissions;
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::drive::now;
@@ -17,6 +16,7 @@ use crate::home::{self, Home};
 use crate::journal::{self, Journal};
 use crate::membership::{self, Membership};
 use crate::network::Network;
+use crate::own::said::Said;
 use crate::store::exchanges::Exchanges;
 use crate::store::index::Index;
 use crate::store::records::Records;
@@ -34,8 +34,8 @@ pub struct Node {
     pub store: Store,
     /// Who is a member.
     pub membership: Membership,
-    /// Who asks to join, and what this node asked.
-    pub admissions: Admissions,
+    /// What this node said when it asked to join.
+    pub said: Said,
     /// What exchanges leave behind.
     pub exchanges: Exchanges,
     /// People and their records.
@@ -71,7 +71,7 @@ impl Node {
         let opened = now();
         Ok(Arc::new(Self {
             membership: Membership::open(&store, opened)?,
-            admissions: Admissions::open(&store)?,
+            said: Said::open(&store)?,
             exchanges: Exchanges::open(&store)?,
             records: Records::open(&store)?,
             index: Index::open(&store)?,

@@ -16,6 +16,8 @@ use crate::membership;
 use crate::node::{self, Node};
 use crate::offer_file;
 
+pub mod said;
+
 /// The contact the config makes.
 ///
 /// # Errors
@@ -82,7 +84,7 @@ pub fn introduction(
 /// If the member takes no part, its organisation has named another node key, or the statement
 /// cannot be kept.
 pub async fn say(node: &Node, claim: &Claim) -> Result<Hash, Error> {
-    let _one = node.admissions.speaking().await;
+    let _one = node.said.speaking().await;
     let statements = node.membership.statements();
     let (Some(held), Some(roster)) = (statements, node.membership.roster()) else {
         return Err(membership::Error::NoFederation.into());

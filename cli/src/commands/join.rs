@@ -92,18 +92,15 @@ impl Join {
             })
             .await?;
         let earlier = introduction.earlier.clone();
-        let application = match &earlier {
-            Some(application) => application.clone(),
-            None => {
-                let key = self.signing.key(client)?;
-                let (request, _) = request(introduction, &key)?;
-                let question = Apply {
-                    request: armour::block(&request),
-                    invitation: invitation.as_ref().map(armour::link),
-                };
-                client.ask(question).await?
-            }
+        let request = match &earlier {
+            Some(application) => application.request.clone(),
+            None => armour::block(&request(introduction, &self.signing.key(client)?)?.0),
         };
+        let question = Apply {
+            request,
+            invitation: invitation.as_ref().map(armour::link),
+        };
+        let application = client.ask(question).await?;
         let usual = format!("join-{}.txt", application.code);
         let reachable = |it: &Invitation| it.node.is_some() && !it.addresses.is_empty();
         let asked = Asked {

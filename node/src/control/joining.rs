@@ -18,9 +18,9 @@ use fairshare_protocol::roster::{NodeKeys, Roster, Statement, Welcome};
 use fairshare_protocol::statement::{CoSigned, Signed};
 
 use super::members::{federation, operator, roster};
-use crate::admissions::Made;
 use crate::engine::drive::now;
 use crate::node::Node;
+use crate::own::said::Made;
 use crate::{own, store};
 
 /// A failure of the operator's making.
@@ -61,13 +61,13 @@ pub async fn introduce(node: &Node, question: Introduce) -> Result<Introduction,
         }
         n = roster.next_anchor(node.code());
     }
-    let _one = node.admissions.speaking().await;
+    let _one = node.said.speaking().await;
     let make = || own::introduction(node, federation, n, now()).map_err(wrong);
     let statements = node
-        .admissions
+        .said
         .introduction(federation, n, || make().map_err(Kept::Failed))
         .map_err(Kept::into_failure)?;
-    let earlier = node.admissions.made(federation, n).map_err(degraded)?;
+    let earlier = node.said.made(federation, n).map_err(degraded)?;
     node.record([]).await.map_err(degraded)?;
     Ok(Introduction {
         federation,
@@ -138,13 +138,13 @@ pub async fn apply(node: &Node, user: &User, question: Apply) -> Result<Applicat
         request,
         invitation,
     };
-    let kept = node.admissions.make(of, joining.n, &made);
+    let kept = node.said.make(of, joining.n, &made);
     if kept.map_err(degraded)? {
         let what = format!("asked to join the federation {}", of.short());
         operator(node, user, what).await?;
     }
     // Another may have been kept first: that one is this node's request.
-    let kept = node.admissions.made(of, joining.n).map_err(degraded)?;
+    let kept = node.said.made(of, joining.n).map_err(degraded)?;
     application(&kept.map_or(made.request, |kept| kept.request))
 }
 
@@ -190,7 +190,7 @@ async fn enter_with(
     let mut acts = node.membership.adopt(&statements, now()).map_err(refused)?;
     if let Some(member) = ours {
         let federation = statements.federation();
-        let made = node.admissions.made(federation, member.anchor);
+        let made = node.said.made(federation, member.anchor);
         if let Some(made) = made.map_err(degraded)? {
             acts.extend(own_statements(node, &made.request));
         }
@@ -222,7 +222,7 @@ fn own_statements(node: &Node, request: &Signed<JoinRequest>) -> Vec<Act> {
 /// Who asks to be admitted.
 pub fn admissions(node: &Node) -> Result<Vec<Candidate>, Failure> {
     let roster = roster(node)?;
-    let waiting = node.admissions.waiting();
+    let waiting = node.membership.waiting();
     let mut candidates = Vec::new();
     for (_, request) in waiting.iter() {
         let joining = Joining::check(request, roster.federation(), now());
@@ -259,7 +259,7 @@ fn candidate(joining: &Joining, roster: &Roster) -> Candidate {
 
 /// The waiting request an operator means.
 fn waiting(node: &Node, which: &str) -> Result<Signed<JoinRequest>, Failure> {
-    let waiting = node.admissions.waiting();
+    let waiting = node.membership.waiting();
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let meant = |(hash, request): &(&Hash, &Signed<JoinRequest>)| {
         let code = request.peek().is_ok_and(|it| it.member.as_str() == which);
@@ -345,7 +345,7 @@ pub async fn admit(node: &Arc<Node>, user: &User, question: Admit) -> Result<Adm
     let admitted = enough || known;
     if admitted {
         acts.extend(own_statements(node, &sheet.request));
-        node.admissions.dismiss(&joining.hash).map_err(degraded)?;
+        node.membership.decided(&joining.hash).map_err(degraded)?;
     }
     let verb = if admitted {
         "admitted"
@@ -378,7 +378,7 @@ pub async fn dismiss(node: &Node, user: &User, question: Dismiss) -> Result<Cand
     let roster = roster(node)?;
     let request = waiting(node, question.which.trim())?;
     let joining = Joining::check(&request, roster.federation(), now()).map_err(refused)?;
-    node.admissions.dismiss(&joining.hash).map_err(degraded)?;
+    node.membership.decided(&joining.hash).map_err(degraded)?;
     let code = &joining.request.member;
     let what = format!("took a join request of {code} off the list");
     operator(node, user, what).await?;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairshare_protocol::ids::PublicKey;
 use fairshare_protocol::join::JoinRequest;
@@ -15,6 +16,7 @@ use super::roster::learn;
 use crate::membership;
 use crate::network::{Contact, Frames, Network};
 use crate::node::Node;
+use crate::store;
 
 /// Receives a stranger.
 ///
@@ -56,6 +58,62 @@ pub async fn knock(
     let places = (&node.journal, &node.store);
     let machine = Newcomer::new(request);
     drive(machine, frames, places, &mut Entering(Arc::clone(node))).await
+}
+
+/// Between two attempts to bring a request, at first and at most.
+const KNOCK_AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// Brings the requests this node made to the stewards who invited it, until it is a member.
+pub async fn bring(node: Arc<Node>, network: Network) {
+    let mut pause = KNOCK_AGAIN.0;
+    loop {
+        match open_requests(&node) {
+            Ok(requests) if requests.is_empty() => {
+                // Nothing to bring until the operator asks to join.
+                node.said.asked().await;
+                pause = KNOCK_AGAIN.0;
+                continue;
+            }
+            Ok(requests) => {
+                for (steward, request) in requests {
+                    match knock(&node, &network, steward, request).await {
+                        Ok(Outcome::Waiting(_)) => {
+                            tracing::debug!("the request waits for the stewards");
+                        }
+                        Ok(Outcome::Welcome(_)) => tracing::info!("this node is a member now"),
+                        Ok(outcome) => tracing::warn!(?outcome, "the request was not taken"),
+                        Err(error) => tracing::warn!(%error, "the request was not brought"),
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "the requests made cannot be read"),
+        }
+        // Sooner if the operator asks anew, which may be another steward's invitation.
+        if tokio::time::timeout(pause, node.said.asked()).await.is_ok() {
+            pause = KNOCK_AGAIN.0;
+        } else {
+            pause = (pause * 3 / 2).min(KNOCK_AGAIN.1);
+        }
+    }
+}
+
+/// The requests to bring, and to whom: none once this node's member takes part.
+fn open_requests(node: &Node) -> Result<Vec<(Contact, Signed<JoinRequest>)>, store::Error> {
+    let member = node.membership.member(node.code());
+    if member.is_some_and(|member| member.is_active()) {
+        return Ok(Vec::new());
+    }
+    let made = node.said.all_made()?.into_iter();
+    let reachable = made.filter_map(|made| {
+        let invitation = made.invitation?;
+        let addresses = invitation.addresses.iter().map(ToString::to_string);
+        let steward = Contact {
+            key: invitation.node?,
+            addresses: addresses.collect(),
+        };
+        (!steward.addresses.is_empty()).then_some((steward, made.request))
+    });
+    Ok(reachable.collect())
 }
 
 struct Door(Arc<Node>);

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::{advert, asking, joining, matching, roster};
 use crate::network::{Event, Frames, Network};
 use crate::node::Node;
+use crate::own;
 
 /// Statements often come several at once; peers are told once they have settled this long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -20,6 +21,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver<Event>) {
     let mut conversations = JoinSet::new();
     conversations.spawn(follow(Arc::clone(&node), network.clone()));
+    conversations.spawn(joining::bring(Arc::clone(&node), network.clone()));
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -28,6 +30,11 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                     let (node, network) = (Arc::clone(&node), network.clone());
                     conversations.spawn(async move {
                         noted("roster", roster::begin(&node, &network, key)).await;
+                        // Only now: a node restored from a copy has just learnt what it said
+                        // since, and does not say something else with the same number.
+                        if let Err(error) = own::renew_contact(&node).await {
+                            tracing::warn!(%error, "the contact was not published");
+                        }
                     });
                 }
                 Some(Event::Incoming { peer, member, stream, frames }) => {
