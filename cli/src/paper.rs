@@ -43,6 +43,8 @@ pub fn write(given: Option<&Path>, usual: &str, text: &str) -> Result<PathBuf, F
         .open(&path)
         .map_err(wrong)?;
     file.write_all(text.as_bytes()).map_err(wrong)?;
-    file.sync_all().map_err(wrong)?;
+    if file.metadata().is_ok_and(|it| it.is_file()) {
+        file.sync_all().map_err(wrong)?;
+    }
     Ok(std::path::absolute(&path).unwrap_or(path))
 }

@@ -58,7 +58,7 @@ impl Admit {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         let listed = self.which.parse::<OdsCode>().is_ok()
             || self.which.chars().all(|c| c.is_ascii_digit() || c == ' ');
-        let which = if listed && !PathBuf::from(&self.which).exists() {
+        let which = if listed && !PathBuf::from(&self.which).is_file() {
             self.which.clone()
         } else {
             paper::text(&self.which)?

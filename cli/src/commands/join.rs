@@ -184,10 +184,10 @@ fn show(page: &mut Page, asked: &Asked, invitation: Option<&Invitation>) {
             "federation",
             format!("{name}, invited by {}", invitation.steward),
         ));
-        fields.push(("its fingerprint", invitation.federation.spoken()));
+        fields.push(("federation's fingerprint", invitation.federation.spoken()));
     }
     fields.push(("request", asked.file.display().to_string()));
-    fields.push(("its fingerprint", application.fingerprint.clone()));
+    fields.push(("request's fingerprint", application.fingerprint.clone()));
     page.fields(&fields);
     page.gap();
     page.line("Next: telephone a steward. Compare the federation's fingerprint, and read the");
@@ -210,7 +210,7 @@ fn show_entered(page: &mut Page, entered: &Entered) {
         .map_or("not admitted yet", |status| status.word());
     let status = page.tone(Tone::Good, status);
     page.line(format_args!(
-        "This node is in {}: {status}, with {} members taking part.",
+        "This node is in {}: {status}. Members taking part: {}.",
         entered.federation.name,
         count(entered.members)
     ));

@@ -23,7 +23,7 @@ impl Members {
             let federation = &report.federation;
             let active = report.members.iter().filter(|it| it.node.is_some()).count();
             page.line(format_args!(
-                "{}: {} members, {} with a node",
+                "{}: members {}, with a node {}",
                 federation.name,
                 count(report.members.len() as u64),
                 count(active as u64)
