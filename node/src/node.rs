@@ -10,7 +10,7 @@ use fairshare_protocol::time::Timestamp;
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::drive::now;
-use crate::engine::matching::Matches;
+use crate::engine::matching::Turns;
 use crate::home::keys::{self, Keys};
 use crate::home::{self, Home};
 use crate::journal::{self, Journal};
@@ -45,7 +45,9 @@ pub struct Node {
     /// Our advert.
     pub adverts: Adverts,
     /// Whose turn it is to match.
-    pub matches: Matches,
+    pub matching: Turns,
+    /// Whose advert is being fetched.
+    pub fetching: Turns,
     /// When the node was opened.
     pub opened: Timestamp,
     /// What opening the journal found.
@@ -76,7 +78,8 @@ impl Node {
             records: Records::open(&store)?,
             index: Index::open(&store)?,
             adverts: Adverts::default(),
-            matches: Matches::default(),
+            matching: Turns::default(),
+            fetching: Turns::default(),
             config,
             keys,
             journal,

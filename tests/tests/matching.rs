@@ -32,6 +32,7 @@ use fairshare_protocol::statement::{CoSigned, Signed};
 use fairshare_protocol::text::Line;
 use fairshare_protocol::wire;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 const KINDS: [(&str, MemberKind); 3] = [
     ("RH8", MemberKind::AcuteTrust),
@@ -91,6 +92,8 @@ impl Running {
         node.connect(network.clone());
         let here = Arc::clone(&node);
         let answering = tokio::spawn(async move {
+            // Dropped with this task, which ends what still runs.
+            let mut conversations = JoinSet::new();
             while let Some(event) = events.recv().await {
                 let Event::Incoming {
                     peer,
@@ -104,7 +107,7 @@ impl Running {
                 let roster = here.membership.roster().unwrap();
                 let peer = roster.by_node(&peer).unwrap().code.clone();
                 let here = Arc::clone(&here);
-                tokio::spawn(async move {
+                conversations.spawn(async move {
                     if stream == wire::ADVERT {
                         advert::serve(&here, &peer, frames).await.unwrap();
                     } else if stream == wire::MATCH {
@@ -125,16 +128,16 @@ impl Running {
     async fn stop(self) {
         self.network.shutdown().await;
         self.answering.await.unwrap();
+        // What blocks a thread may hold it a moment longer.
         let mut node = self.node;
-        // Whatever still runs ends with its streams.
-        for _ in 0..100 {
+        for _ in 0..200 {
             match Arc::try_unwrap(node) {
                 Ok(_) => return,
                 Err(held) => node = held,
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("somebody still holds the node");
+        unreachable!("somebody still holds the node");
     }
 
     fn code(&self) -> &OdsCode {

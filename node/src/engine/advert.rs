@@ -30,6 +30,8 @@ pub struct Ours {
     pub own: Arc<Own>,
     /// The people in it, by their numbers.
     pub people: Vec<IndexKey>,
+    /// The last import whose people are in it.
+    import: u64,
     kept: OwnAdvert,
 }
 
@@ -58,6 +60,12 @@ impl Adverts {
     /// If the store fails.
     pub async fn newest(&self, node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Error> {
         let mut held = self.0.lock().await;
+        if let Some(ours) = &*held
+            && of_now(ours, roster)
+            && ours.import == node.records.visible()
+        {
+            return Ok(Arc::clone(ours));
+        }
         self.make(&mut held, node, roster).await
     }
 
@@ -73,42 +81,55 @@ impl Adverts {
         let made = spawn_blocking(move || {
             let before = match before {
                 Some(before) => Some(before),
-                None => stored(&here.index)?,
+                None => stored(&here)?,
             };
             let before = before.filter(|ours| {
                 let header = ours.own.advert().header();
                 (header.epoch, header.federation) == (epoch, federation)
             });
-            let people = here.records.index_keys()?;
-            grow(&here, before, &people, &Blank { federation, epoch })
+            grow(&here, before, federation, epoch)
         });
-        let (ours, act) = made.await??;
-        if let Some(act) = act {
-            // Before anybody sees it.
-            node.journal
-                .durable(node.journal.append(act, now())?)
-                .await?;
-            let header = ours.own.advert().header();
-            tracing::info!(
-                epoch = header.epoch,
-                generation = header.generation,
-                entries = header.count,
-                "made our advert"
-            );
-            if header.generation == 1 {
-                let (index, epoch) = (node.index.clone(), header.epoch);
-                spawn_blocking(move || index.turn_over(epoch)).await??;
+        let ours = match made.await?? {
+            Grown::Same(ours) => ours,
+            Grown::New {
+                own,
+                people,
+                known,
+                import,
+            } => {
+                // Journaled before it is kept, and kept before anybody sees it.
+                let header = own.advert().header();
+                let act = Act::Advert {
+                    header: own.advert().signed().hash(),
+                    epoch,
+                    generation: header.generation,
+                    count: u64::from(header.count),
+                };
+                let receipt = node.journal.append(act, now())?;
+                node.journal.durable(receipt).await?;
+                let (generation, entries) = (header.generation, header.count);
+                let index = node.index.clone();
+                let keep = move || {
+                    let kept = index.keep_own(&own, &people, known)?;
+                    if generation == 1 {
+                        index.turn_over(epoch)?;
+                    }
+                    let own = Arc::new(*own);
+                    Ok::<_, Error>(Arc::new(Ours {
+                        own,
+                        people,
+                        import,
+                        kept,
+                    }))
+                };
+                let ours = spawn_blocking(keep).await??;
+                tracing::info!(epoch, generation, entries, "made our advert");
+                ours
             }
-        }
+        };
         *held = Some(Arc::clone(&ours));
         Ok(ours)
     }
-}
-
-/// What an advert is of.
-struct Blank {
-    federation: FederationId,
-    epoch: u32,
 }
 
 fn of_now(ours: &Ours, roster: &Roster) -> bool {
@@ -116,73 +137,105 @@ fn of_now(ours: &Ours, roster: &Roster) -> bool {
     header.federation == roster.federation() && header.epoch == roster.charter().epoch(now())
 }
 
-fn stored(index: &Index) -> Result<Option<Arc<Ours>>, Error> {
-    let Some(kept) = index.own()? else {
+/// The advert in the store, under our present node key.
+fn stored(node: &Node) -> Result<Option<Arc<Ours>>, Error> {
+    let Some(mut kept) = node.index.own()? else {
         return Ok(None);
     };
-    let (own, people) = index.restore(&kept)?;
+    let key = &node.keys.node;
+    if *kept.header.signer() != key.public() {
+        kept = node.index.sign_again(kept, key)?;
+    }
+    let (own, people) = node.index.restore(&kept)?;
     let own = Arc::new(own);
-    Ok(Some(Arc::new(Ours { own, people, kept })))
+    // Nobody knows which import it stands at: the next look will tell.
+    let import = 0;
+    Ok(Some(Arc::new(Ours {
+        own,
+        people,
+        import,
+        kept,
+    })))
 }
 
-/// The advert with these people: the one before if nobody came, its next generation, or the first
-/// of an epoch. With it what to journal, if it is new.
+/// What became of an advert when it was looked at again.
+enum Grown {
+    /// Nobody new.
+    Same(Arc<Ours>),
+    /// The next generation, or the first of an epoch; people from `known` on are new in it.
+    New {
+        own: Box<Own>,
+        people: Vec<IndexKey>,
+        known: usize,
+        import: u64,
+    },
+}
+
+/// The advert with everybody in it who can be.
 fn grow(
     node: &Node,
     before: Option<Arc<Ours>>,
-    people: &BTreeSet<IndexKey>,
-    blank: &Blank,
-) -> Result<(Arc<Ours>, Option<Act>), Error> {
-    let (mut all, blinding) = match &before {
+    federation: FederationId,
+    epoch: u32,
+) -> Result<Grown, Error> {
+    // Read first: people of a later import are looked for again.
+    let import = node.records.visible();
+    let rng = &mut rand::rng();
+    let (mut people, blinding) = match &before {
         Some(ours) => (ours.people.clone(), ours.own.blinding()),
-        None => {
-            let (federation, epoch) = (&blank.federation, blank.epoch);
-            (
-                Vec::new(),
-                Blinding::generate(federation, epoch, &mut rand::rng()),
-            )
-        }
+        None => (Vec::new(), Blinding::generate(&federation, epoch, rng)),
     };
-    let there: BTreeSet<_> = all.iter().copied().collect();
-    let new: Vec<_> = people.difference(&there).copied().collect();
+    let there: BTreeSet<_> = people.iter().copied().collect();
+    let all = node.records.index_keys()?;
+    let new: Vec<_> = all.difference(&there).copied().collect();
+    let same = |ours: &Ours| {
+        let (own, people, kept) = (
+            Arc::clone(&ours.own),
+            ours.people.clone(),
+            ours.kept.clone(),
+        );
+        Grown::Same(Arc::new(Ours {
+            own,
+            people,
+            import,
+            kept,
+        }))
+    };
     if let Some(ours) = &before
         && new.is_empty()
     {
-        return Ok((Arc::clone(ours), None));
+        return Ok(same(ours));
     }
     let entries: Vec<Point> = new
         .par_chunks(RUN)
         .flat_map_iter(|run| blinding.entries(run))
         .collect();
-    let (key, rng) = (&node.keys.node, &mut rand::rng());
+    let key = &node.keys.node;
     let made = match &before {
         Some(ours) => ours.own.next(entries, key, now(), rng),
         None => Own::first(node.code().clone(), &blinding, entries, key, now(), rng),
     };
-    let own = match (made, before) {
-        (Ok(own), _) => Arc::new(own),
+    match (made, &before) {
+        (Ok(own), _) => {
+            let (own, known) = (Box::new(own), people.len());
+            people.extend(new);
+            Ok(Grown::New {
+                own,
+                people,
+                known,
+                import,
+            })
+        }
         // New people wait for the next epoch; everybody else is found as before.
         (Err(Unmade::Generations), Some(ours)) => {
             tracing::warn!(people = new.len(), "{}", Unmade::Generations);
-            return Ok((ours, None));
+            Ok(same(ours))
         }
         (Err(error), _) => {
             tracing::error!("{error}");
-            return Err(Error::Broken("our advert could not be made"));
+            Err(Error::Broken("our advert could not be made"))
         }
-    };
-    let known = all.len();
-    all.extend(new);
-    let kept = node.index.keep_own(&own, &all, known)?;
-    let header = own.advert().header();
-    let act = Act::Advert {
-        header: own.advert().signed().hash(),
-        epoch: header.epoch,
-        generation: header.generation,
-        count: u64::from(header.count),
-    };
-    let people = all;
-    Ok((Arc::new(Ours { own, people, kept }), Some(act)))
+    }
 }
 
 /// Serves our advert to a peer, or says that there is none for it.
@@ -242,6 +295,9 @@ pub async fn fetch(
     let Some((member, keys)) = roster.member(peer).and_then(|m| Some((m, m.node?))) else {
         return Err(Error::Broken("the peer has no node in the roster"));
     };
+    // Two fetches of one advert would write over each other.
+    let turn = node.fetching.with(peer);
+    let _turn = turn.lock().await;
     let expected = Expected {
         federation: roster.federation(),
         member: peer.clone(),

@@ -30,12 +30,12 @@ use crate::store::index::{Index, MatchedWith};
 /// How often a match is tried anew because an advert changed meanwhile.
 const TRIES: u32 = 3;
 
-/// One match at a time with each peer, as far as this node begins them.
+/// One thing at a time with each peer.
 #[derive(Default)]
-pub struct Matches(Lock<BTreeMap<OdsCode, Arc<Mutex<()>>>>);
+pub struct Turns(Lock<BTreeMap<OdsCode, Arc<Mutex<()>>>>);
 
-impl Matches {
-    fn with(&self, peer: &OdsCode) -> Arc<Mutex<()>> {
+impl Turns {
+    pub(super) fn with(&self, peer: &OdsCode) -> Arc<Mutex<()>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(peer.clone()).or_default())
     }
@@ -134,7 +134,7 @@ pub async fn match_with(
 /// # Errors
 /// Why there are no links.
 pub async fn begin(node: &Arc<Node>, peer: &OdsCode) -> Result<MatchedWith, Error> {
-    let turn = node.matches.with(peer);
+    let turn = node.matching.with(peer);
     let _turn = turn.lock().await;
     let mut tries = 0;
     loop {

@@ -1,0 +1,92 @@
+//! Links: whom a handle names, and which handle names whom.
+
+use fairshare_protocol::ids::{Handle, MatchId, OdsCode};
+use fairshare_protocol::index::advert::own::{Own, Slot};
+use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::index::matching::links::Matched;
+
+use super::{Index, MatchedWith};
+use crate::store::Error;
+
+impl Index {
+    /// Keeps proven links in place of those before. Durable after the next commit.
+    ///
+    /// # Errors
+    /// If the store fails, or a link is about nobody.
+    pub fn link(
+        &self,
+        matched: &Matched,
+        own: &Own,
+        people: &[IndexKey],
+        with: &MatchedWith,
+    ) -> Result<(), Error> {
+        let code = matched.peer.as_str().as_bytes();
+        let mut links = self.links.batch();
+        let mut linked = self.linked.batch();
+        for key in self.linked.keys(b"") {
+            let key = key?;
+            if key.get(16..) == Some(code) {
+                linked.remove(&key);
+            }
+        }
+        for link in &matched.links {
+            let person = match own.slot(link.position) {
+                Some(Slot::Person(number)) => people.get(number as usize),
+                _ => None,
+            };
+            let person = person.ok_or(Error::Shape { table: "adverts" })?;
+            links.put(
+                &handle_key(&matched.match_id, &link.handle),
+                &(with.epoch, person),
+            );
+            let name = self.person_key(person, &matched.peer);
+            linked.put(&name, &(matched.match_id, link.handle));
+        }
+        // A handle that resolves before it is offered does no harm; the other way round it would.
+        links.apply()?;
+        linked.apply()?;
+        self.matched.put(code, with)
+    }
+
+    /// The newest match with a peer.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn matched(&self, peer: &OdsCode) -> Result<Option<MatchedWith>, Error> {
+        self.matched.load(peer.as_str().as_bytes())
+    }
+
+    /// Whom a handle names: only handles of links both sides proved do.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn person(&self, match_id: &MatchId, handle: &Handle) -> Result<Option<IndexKey>, Error> {
+        let found = self
+            .links
+            .load::<(u32, IndexKey)>(&handle_key(match_id, handle))?;
+        Ok(found.map(|(_, person)| person))
+    }
+
+    /// The name to use for a person with this peer, if they are linked.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn handle(
+        &self,
+        person: &IndexKey,
+        peer: &OdsCode,
+    ) -> Result<Option<(MatchId, Handle)>, Error> {
+        self.linked.load(&self.person_key(person, peer))
+    }
+
+    fn person_key(&self, person: &IndexKey, peer: &OdsCode) -> Vec<u8> {
+        [self.name(person).as_slice(), peer.as_str().as_bytes()].concat()
+    }
+}
+
+fn handle_key(match_id: &MatchId, handle: &Handle) -> [u8; 64] {
+    let mut key = [0; 64];
+    key[..32].copy_from_slice(match_id.as_bytes());
+    key[32..].copy_from_slice(&handle.0.0);
+    key
+}
