@@ -23,6 +23,8 @@ pub use self::peers::PeerState;
 use self::swarm::Command;
 
 mod address;
+mod build;
+mod dial;
 mod door;
 mod frames;
 mod peers;

@@ -5,30 +5,25 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fairshare_protocol::ids::PublicKey;
-use fairshare_protocol::limits::{
-    MAX_CONNECTIONS_PER_PEER, MAX_DIALS, MAX_MEMBERS, MAX_PENDING_INBOUND,
-};
+use fairshare_protocol::limits::{MAX_DIALS, MAX_MEMBERS};
 use futures::{FutureExt, StreamExt};
 use libp2p::core::ConnectedPoint;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, connection_limits, ping, tcp, tls, yamux};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, ping};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::address::{self, closed_reason, dial_reason, transport_reason};
-use super::door::Door;
+use super::address::{self, closed_reason, dial_reason};
+use super::build::{Whole, WholeEvent};
 use super::peers::{Peers, Verdict};
-use super::streams::{Arrival, Behaviour, Opened};
+use super::streams::{Arrival, Opened};
 use super::{Config, Contact, Error, Event, Frames, PeerState, STREAMS, Timing};
 
 /// How often dials that are due and strangers who stayed too long are looked for.
 const TICK: std::time::Duration = std::time::Duration::from_millis(100);
-/// Streams of one connection, both ways, at the muxer.
-const MUXER_STREAMS: usize = 128;
 
-type Reached = oneshot::Sender<Result<Arc<Semaphore>, Error>>;
+pub(super) type Reached = oneshot::Sender<Result<Arc<Semaphore>, Error>>;
 
 /// What the task is told to do.
 #[derive(Debug)]
@@ -47,23 +42,16 @@ pub(super) enum Command {
     SabotageConnection(PublicKey),
 }
 
-#[derive(NetworkBehaviour)]
-struct Whole {
-    limits: connection_limits::Behaviour,
-    ping: ping::Behaviour,
-    streams: Behaviour,
-}
-
 /// What outlives a swarm that broke.
-struct State {
-    config: Config,
-    listen: Vec<Multiaddr>,
+pub(super) struct State {
+    pub config: Config,
+    pub listen: Vec<Multiaddr>,
     events: mpsc::Sender<Event>,
-    peers: Peers,
+    pub peers: Peers,
     members: BTreeMap<PublicKey, Vec<String>>,
     /// Who waits to reach whom, until when.
-    waiting: Vec<(PublicKey, Instant, Reached)>,
-    listening: Vec<Multiaddr>,
+    pub waiting: Vec<(PublicKey, Instant, Reached)>,
+    pub listening: Vec<Multiaddr>,
 }
 
 /// Runs the swarm, and builds it anew if it panics.
@@ -113,84 +101,6 @@ pub(super) async fn supervise(
 }
 
 impl State {
-    /// A swarm that listens.
-    async fn build(&mut self) -> Result<Swarm<Whole>, Error> {
-        if self.listen.is_empty() {
-            for text in &self.config.listen {
-                self.listen.push(address::parse(text)?.to_listen()?);
-            }
-        }
-        let mut seed = *self.config.key.seed();
-        let key = libp2p::identity::Keypair::ed25519_from_bytes(&mut seed);
-        let limits = connection_limits::ConnectionLimits::default()
-            .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
-            .with_max_pending_outgoing(Some(MAX_DIALS))
-            .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER));
-        let ping = ping::Config::new()
-            .with_interval(self.config.timing.ping)
-            .with_timeout(self.config.timing.ping);
-        let muxer = || {
-            let mut muxer = yamux::Config::default();
-            muxer.set_max_num_streams(MUXER_STREAMS);
-            muxer
-        };
-        let mut swarm = SwarmBuilder::with_existing_identity(key.map_err(|_| Error::Key)?)
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                tls::Config::new,
-                muxer,
-            )
-            .map_err(|_| Error::Key)?
-            .with_quic()
-            .with_behaviour(|_| Whole {
-                limits: connection_limits::Behaviour::new(limits),
-                ping: ping::Behaviour::new(ping),
-                streams: Behaviour::new(Door::default(), STREAMS),
-            })
-            .map_err(|_| Error::Key)?
-            .with_swarm_config(|config| config)
-            .with_connection_timeout(self.config.timing.reach)
-            .build();
-        for listen in self.listen.clone() {
-            let error = |why| Error::Listen {
-                address: address::shown(&listen),
-                why,
-            };
-            let id = swarm.listen_on(listen.clone());
-            let id = id.map_err(|failed| error(transport_reason(&failed)))?;
-            // libp2p binds at once and tells of it, or of its failure, in the first events.
-            loop {
-                match swarm.select_next_some().await {
-                    SwarmEvent::NewListenAddr {
-                        listener_id,
-                        address,
-                    } => {
-                        self.listens(address);
-                        if listener_id == id {
-                            break;
-                        }
-                    }
-                    SwarmEvent::ListenerClosed {
-                        listener_id,
-                        reason,
-                        ..
-                    } if listener_id == id => {
-                        let why = reason.err().map_or("closed".to_owned(), |e| e.to_string());
-                        return Err(error(why));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(swarm)
-    }
-
-    fn listens(&mut self, at: Multiaddr) {
-        self.tell(Event::Listening(at.to_string()));
-        self.listening.push(at);
-    }
-
     async fn run(&mut self, mut swarm: Swarm<Whole>, commands: &mut mpsc::Receiver<Command>) {
         // Names are looked up outside this task.
         let (found, mut lookups) = mpsc::channel(MAX_DIALS as usize * 2);
@@ -225,69 +135,6 @@ impl State {
                 Some((key, addresses)) = lookups.recv() => self.dial(&mut swarm, key, addresses),
                 _ = tick.tick() => self.ticked(&mut swarm, &found),
             }
-        }
-    }
-
-    fn ticked(&mut self, swarm: &mut Swarm<Whole>, found: &mpsc::Sender<Lookup>) {
-        for line in self.peers.overstayed(self.config.timing.stranger_stay) {
-            swarm.close_connection(line);
-        }
-        let now = Instant::now();
-        for (key, _, reached) in self.waiting.extract_if(.., |(_, until, _)| *until <= now) {
-            let why = self.peers.find(&key).and_then(|peer| peer.last_error());
-            let why = why.unwrap_or_else(|| "no answer".to_owned());
-            // Whoever asked may have gone.
-            let _ = reached.send(Err(Error::Unreachable(why)));
-        }
-        let room = (MAX_DIALS as usize).saturating_sub(self.peers.dials());
-        let mut due = self.peers.due(now, room);
-        let visits = self.waiting.iter().map(|(key, ..)| *key);
-        due.extend(visits.filter(|key| self.peers.find(key).is_some_and(|p| p.idle_stranger())));
-        due.dedup();
-        for key in due {
-            let Some(peer) = self.peers.find_mut(&key) else {
-                continue;
-            };
-            peer.dialling = true;
-            let (addresses, found) = (peer.addresses.clone(), found.clone());
-            tokio::spawn(async move {
-                let result = look_up(&addresses).await;
-                // The swarm may have stopped.
-                let _ = found.send((key, result)).await;
-            });
-        }
-    }
-
-    fn dial(
-        &mut self,
-        swarm: &mut Swarm<Whole>,
-        key: PublicKey,
-        found: Result<Vec<Multiaddr>, String>,
-    ) {
-        let timing = self.config.timing.clone();
-        let addresses = match found {
-            Ok(addresses) => addresses,
-            Err(why) => return self.peers.dial_failed(&key, why, &timing),
-        };
-        let Some(peer) = address::peer_id(&key) else {
-            return self
-                .peers
-                .dial_failed(&key, "its key is not usable".to_owned(), &timing);
-        };
-        if self
-            .peers
-            .find(&key)
-            .is_none_or(|peer| !peer.lines.is_empty())
-        {
-            // It connected to us meanwhile, or is no member any more.
-            return self.peers.dial_done(&key);
-        }
-        let options = DialOpts::peer_id(peer)
-            .condition(PeerCondition::Always)
-            .addresses(addresses)
-            .build();
-        if let Err(error) = swarm.dial(options) {
-            self.peers.dial_failed(&key, dial_reason(&error), &timing);
         }
     }
 
@@ -495,30 +342,9 @@ impl State {
         }
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         if self.events.try_send(event).is_err() {
             warn!("nobody listens to the network: an event was dropped");
         }
     }
-}
-
-type Lookup = (PublicKey, Result<Vec<Multiaddr>, String>);
-
-/// All addresses of a node, names looked up.
-async fn look_up(addresses: &[String]) -> Result<Vec<Multiaddr>, String> {
-    if addresses.is_empty() {
-        return Err("it gives no address: it dials us".to_owned());
-    }
-    let mut all = Vec::new();
-    let mut why = String::new();
-    for text in addresses {
-        match address::parse(text) {
-            Ok(address) => match address.resolve().await {
-                Ok(found) => all.extend(found),
-                Err(error) => why = error,
-            },
-            Err(error) => why = error.to_string(),
-        }
-    }
-    if all.is_empty() { Err(why) } else { Ok(all) }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
 
 use self::holder::{Casing, Preparing};
 use self::transfer::{Examining, Showing, Taking};
@@ -12,8 +11,8 @@ use crate::category::{Category, Purpose};
 use crate::conversation::{Conversation, Input, Output};
 use crate::crypto::seal::SealSecret;
 use crate::crypto::sign::KeyPair;
-use crate::exchange::answer::{Answer, Receipt, Reply, Verdict};
-use crate::exchange::bundle::{self, Manifest};
+use crate::exchange::answer::Reply;
+use crate::exchange::bundle;
 use crate::ids::{
     Commitment, ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode, PersonId, PublicKey,
     SealKey,
@@ -29,10 +28,14 @@ use crate::time::Timestamp;
 use crate::{codec, wire};
 
 mod holder;
+mod orders;
+mod replies;
 mod requester;
 #[cfg(test)]
 mod tests;
 mod transfer;
+
+pub use self::orders::{Case, Fact, Filed, Load, Prepared, Save};
 
 /// Message kinds of [`wire::EXCHANGE`].
 pub mod kind {
@@ -103,125 +106,6 @@ pub struct Plan {
     pub reason: Option<Line>,
     /// Who asks.
     pub user: User,
-}
-
-/// What is to be kept.
-#[derive(Debug)]
-pub enum Save {
-    /// A signed statement, sent or received, under its hash.
-    Statement {
-        /// The exchange it belongs to.
-        exchange: ExchangeId,
-        /// What it is.
-        kind: u8,
-        /// Its hash.
-        hash: Hash,
-        /// The whole statement, encoded.
-        bytes: Vec<u8>,
-    },
-    /// The holder's answer to a request, so that a repeated request gets the same.
-    Executed {
-        /// The exchange.
-        exchange: ExchangeId,
-        /// Hash of the request.
-        request: Hash,
-        /// The answer.
-        answer: Signed<Answer>,
-    },
-    /// The next plaintext of the bundle being received. Kept out of sight until [`Save::File`].
-    Spool(Vec<u8>),
-    /// The spooled bundle is whole: keep it as received, or in quarantine.
-    File(Box<Filed>),
-}
-
-/// What is known of a bundle that was received whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filed {
-    /// The exchange it came in.
-    pub exchange: ExchangeId,
-    /// From whom.
-    pub from: OdsCode,
-    /// About whom of ours.
-    pub person: PersonId,
-    /// In this node's journal.
-    pub commitment: Commitment,
-    /// What for.
-    pub purpose: Purpose,
-    /// When it was received.
-    pub at: Timestamp,
-    /// Whether it came in return for an answer of ours.
-    pub in_return: bool,
-    /// What is in it.
-    pub manifest: Manifest,
-    /// Filed, or in quarantine.
-    pub verdict: Verdict,
-    /// Hash of the sender's commitment to it.
-    pub shown: Hash,
-}
-
-/// What the machine wants to know.
-#[derive(Debug)]
-pub enum Load {
-    /// Who a handle names, and whether the exchange was executed before.
-    Case {
-        /// The exchange.
-        exchange: ExchangeId,
-        /// The match of the handle.
-        match_id: MatchId,
-        /// The handle.
-        handle: Handle,
-    },
-    /// Get a bundle ready to be shown.
-    Prepare {
-        /// About whom.
-        subject: Subject,
-        /// What may be in it.
-        categories: BTreeSet<Category>,
-    },
-    /// The next plaintext of that bundle: [`crate::limits::BUNDLE_CHUNK`] bytes, fewer at its end.
-    Chunk,
-    /// Whether the spooled bundle's own demographics are those of the person with this key.
-    Examine(IndexKey),
-}
-
-/// What the machine is told.
-#[derive(Debug)]
-pub enum Fact {
-    /// Answers [`Load::Case`].
-    Case(Case),
-    /// Answers [`Load::Prepare`].
-    Prepared(Prepared),
-    /// Answers [`Load::Chunk`].
-    Chunk(Vec<u8>),
-    /// Answers [`Load::Examine`].
-    Examined(bool),
-}
-
-/// What a holder knows of a request's exchange and handle.
-#[derive(Debug)]
-pub struct Case {
-    /// The person, if the handle is of a link both sides proved.
-    pub subject: Option<Subject>,
-    /// The answer given before to this exchange id, and the hash of the request it answered.
-    pub earlier: Option<(Hash, Signed<Answer>)>,
-    /// Whether the operator stopped showing to this peer.
-    pub stopped: bool,
-}
-
-/// A bundle ready to be shown, or why there is none.
-#[derive(Debug)]
-pub enum Prepared {
-    /// It is ready.
-    Bundle {
-        /// Records of each category.
-        counts: Vec<(Category, u32)>,
-        /// Bytes of plaintext: manifest with its length, and bodies.
-        length: u64,
-    },
-    /// There is nothing to show; why stands in the journal only.
-    Nothing(String),
-    /// It cannot be made just now; why stands in the journal only.
-    Unavailable(String),
 }
 
 /// How an exchange ended. Whatever went wrong, what is said here did happen.
@@ -424,110 +308,6 @@ impl Ask {
 
     fn close(&mut self) -> Output<Self> {
         Output::Close(std::mem::take(&mut self.ended))
-    }
-
-    /// A reply of ours, signed, with the order to keep it.
-    fn reply(
-        &self,
-        exchange: ExchangeId,
-        request: Hash,
-        reply: Reply,
-        now: Timestamp,
-    ) -> (Signed<Answer>, Output<Self>) {
-        let answer = Answer {
-            exchange,
-            request,
-            from: self.pair.me.clone(),
-            to: self.pair.peer.clone(),
-            in_return: self.role == Role::Requester,
-            reply,
-            terms: self.pair.terms.hash(),
-            at: now,
-        };
-        let answer = Signed::sign(&answer, &self.pair.key);
-        let keep = keep(exchange, kind::ANSWER, &answer);
-        (answer, keep)
-    }
-
-    /// A statement of the peer's, verified.
-    fn theirs<T: Body>(&self, message: &[u8]) -> Result<(Signed<T>, T), Fault> {
-        let signed: Signed<T> = codec::decode(message, crate::limits::MAX_FRAME)?;
-        let body = signed.verify(&self.pair.peer_key)?;
-        Ok((signed, body))
-    }
-
-    /// The peer's reply: to our request, or in return for our answer.
-    fn answered(&mut self, about: About, message: &[u8], in_return: bool) -> Step {
-        let (signed, answer): (_, Answer) = self.theirs(message)?;
-        let fits = answer.exchange == about.exchange
-            && answer.request == about.request
-            && answer.from == self.pair.peer
-            && answer.to == self.pair.me
-            && answer.in_return == in_return;
-        if !fits {
-            return Err(Fault::Unfit("an answer to another request"));
-        }
-        if !in_return {
-            self.ended.reply = Some(answer.reply);
-            self.ended.other_terms =
-                (answer.terms != self.pair.terms.hash()).then_some(answer.terms);
-        }
-        let outcome = match answer.reply {
-            // What was delivered is recorded when it has been received and checked.
-            Reply::Delivered => Outcome::Delivered(vec![]),
-            Reply::NothingToShow => Outcome::NothingToShow,
-            Reply::Refused(code) => Outcome::Refused(code.to_string()),
-            Reply::Deferred(until) => Outcome::Refused(format!("deferred until {until}")),
-        };
-        let mut out = vec![
-            keep(about.exchange, kind::ANSWER, &signed),
-            Output::Record(Act::AnswerHeard {
-                exchange: about.exchange,
-                peer: self.pair.peer.clone(),
-                person: about.subject.commitment,
-                answer: Some(signed.hash()),
-                outcome,
-            }),
-        ];
-        match (answer.reply, self.role) {
-            (Reply::Delivered, _) => Ok((State::Taking(Box::new(Taking::new(about))), out)),
-            (Reply::NothingToShow, Role::Requester) => {
-                let (state, more) = self.begin_return(about)?;
-                out.extend(more);
-                Ok((state, out))
-            }
-            _ => {
-                out.push(self.close());
-                Ok((State::Over, out))
-            }
-        }
-    }
-
-    /// The peer's receipt for what we showed.
-    fn receipt(&mut self, about: About, shown: Hash, message: &[u8]) -> Step {
-        let (signed, receipt): (_, Receipt) = self.theirs(message)?;
-        let fits = receipt.exchange == about.exchange
-            && receipt.commitment == shown
-            && receipt.from == self.pair.peer
-            && receipt.to == self.pair.me;
-        if !fits {
-            return Err(Fault::Unfit("a receipt for another bundle"));
-        }
-        self.ended.acknowledged = true;
-        let mut out = vec![
-            keep(about.exchange, kind::RECEIPT, &signed),
-            Output::Record(Act::ReceiptHeard {
-                exchange: about.exchange,
-                peer: self.pair.peer.clone(),
-                receipt: signed.hash(),
-                filed: receipt.verdict == Verdict::Opened,
-            }),
-        ];
-        if self.role == Role::Holder {
-            return Ok((State::AwaitReturn(about), out));
-        }
-        out.push(self.close());
-        Ok((State::Over, out))
     }
 }
 

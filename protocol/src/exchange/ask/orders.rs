@@ -1,0 +1,133 @@
+//! What an exchange orders of its node, and what it is told.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Subject;
+use crate::category::{Category, Purpose};
+use crate::exchange::answer::{Answer, Verdict};
+use crate::exchange::bundle::Manifest;
+use crate::ids::{Commitment, ExchangeId, Handle, Hash, MatchId, OdsCode, PersonId};
+use crate::index::key::IndexKey;
+use crate::statement::Signed;
+use crate::time::Timestamp;
+
+/// What is to be kept.
+#[derive(Debug)]
+pub enum Save {
+    /// A signed statement, sent or received, under its hash.
+    Statement {
+        /// The exchange it belongs to.
+        exchange: ExchangeId,
+        /// What it is.
+        kind: u8,
+        /// Its hash.
+        hash: Hash,
+        /// The whole statement, encoded.
+        bytes: Vec<u8>,
+    },
+    /// The holder's answer to a request, so that a repeated request gets the same.
+    Executed {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Hash of the request.
+        request: Hash,
+        /// The answer.
+        answer: Signed<Answer>,
+    },
+    /// The next plaintext of the bundle being received. Kept out of sight until [`Save::File`].
+    Spool(Vec<u8>),
+    /// The spooled bundle is whole: keep it as received, or in quarantine.
+    File(Box<Filed>),
+}
+
+/// What is known of a bundle that was received whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filed {
+    /// The exchange it came in.
+    pub exchange: ExchangeId,
+    /// From whom.
+    pub from: OdsCode,
+    /// About whom of ours.
+    pub person: PersonId,
+    /// In this node's journal.
+    pub commitment: Commitment,
+    /// What for.
+    pub purpose: Purpose,
+    /// When it was received.
+    pub at: Timestamp,
+    /// Whether it came in return for an answer of ours.
+    pub in_return: bool,
+    /// What is in it.
+    pub manifest: Manifest,
+    /// Filed, or in quarantine.
+    pub verdict: Verdict,
+    /// Hash of the sender's commitment to it.
+    pub shown: Hash,
+}
+
+/// What the machine wants to know.
+#[derive(Debug)]
+pub enum Load {
+    /// Who a handle names, and whether the exchange was executed before.
+    Case {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The match of the handle.
+        match_id: MatchId,
+        /// The handle.
+        handle: Handle,
+    },
+    /// Get a bundle ready to be shown.
+    Prepare {
+        /// About whom.
+        subject: Subject,
+        /// What may be in it.
+        categories: BTreeSet<Category>,
+    },
+    /// The next plaintext of that bundle: [`crate::limits::BUNDLE_CHUNK`] bytes, fewer at its end.
+    Chunk,
+    /// Whether the spooled bundle's own demographics are those of the person with this key.
+    Examine(IndexKey),
+}
+
+/// What the machine is told.
+#[derive(Debug)]
+pub enum Fact {
+    /// Answers [`Load::Case`].
+    Case(Case),
+    /// Answers [`Load::Prepare`].
+    Prepared(Prepared),
+    /// Answers [`Load::Chunk`].
+    Chunk(Vec<u8>),
+    /// Answers [`Load::Examine`].
+    Examined(bool),
+}
+
+/// What a holder knows of a request's exchange and handle.
+#[derive(Debug)]
+pub struct Case {
+    /// The person, if the handle is of a link both sides proved.
+    pub subject: Option<Subject>,
+    /// The answer given before to this exchange id, and the hash of the request it answered.
+    pub earlier: Option<(Hash, Signed<Answer>)>,
+    /// Whether the operator stopped showing to this peer.
+    pub stopped: bool,
+}
+
+/// A bundle ready to be shown, or why there is none.
+#[derive(Debug)]
+pub enum Prepared {
+    /// It is ready.
+    Bundle {
+        /// Records of each category.
+        counts: Vec<(Category, u32)>,
+        /// Bytes of plaintext: manifest with its length, and bodies.
+        length: u64,
+    },
+    /// There is nothing to show; why stands in the journal only.
+    Nothing(String),
+    /// It cannot be made just now; why stands in the journal only.
+    Unavailable(String),
+}
