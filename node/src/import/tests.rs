@@ -105,7 +105,7 @@ impl Bench {
         ];
         // Unfinished blobs go when the store opens; here they may belong to a writer still alive.
         let blobs = fs::read_dir(self.dir.path().join("blobs")).unwrap();
-        let finished = |path: std::path::PathBuf| path.extension().is_none();
+        let finished = |path: PathBuf| path.extension().is_none();
         let blobs = blobs
             .filter(|entry| finished(entry.as_ref().unwrap().path()))
             .count();
