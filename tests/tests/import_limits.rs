@@ -182,7 +182,7 @@ fn a_large_file_is_imported_in_bounded_memory() {
     let disk: u64 = ["store", "blobs"]
         .iter()
         .flat_map(|part| fs::read_dir(path.join(part)).unwrap())
-        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .map(|entry| std::os::unix::fs::MetadataExt::blocks(&entry.unwrap().metadata().unwrap()) * 512)
         .sum();
     eprintln!(
         "{mib} MiB of NDJSON, {records} records: {} s, peak memory {} MiB, {} MiB on disk",

@@ -83,7 +83,7 @@ fn file(
         urn: head.urn.clone(),
         attachments,
         references: head.references.clone(),
-        body: Body::Small(0, 0),
+        body: Body::default(),
     };
     let incoming = Incoming {
         name: head.name,

@@ -99,7 +99,7 @@ impl Bench {
             &tables.supporting,
             &tables.held,
             &tables.identifiers,
-            &tables.bodies,
+            &tables.packs,
             &tables.attachments,
             &tables.imports,
         ];

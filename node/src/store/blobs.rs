@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sync_dir;
 
+pub mod pack;
+
 /// First bytes of every blob: magic and version.
 const MAGIC: &[u8; 8] = b"FSBLOB\0\x01";
 const CHUNK: usize = BUNDLE_CHUNK;
@@ -132,7 +134,11 @@ impl Blobs {
     /// # Errors
     /// If its file cannot be removed.
     pub fn remove(&self, key: &Key) -> io::Result<()> {
-        match fs::remove_file(self.path(&key.name)) {
+        self.remove_named(&key.name)
+    }
+
+    fn remove_named(&self, name: &[u8; 16]) -> io::Result<()> {
+        match fs::remove_file(self.path(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

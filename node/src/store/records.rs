@@ -12,8 +12,8 @@
 //! | `supporting` | record, import | a version of a resource about nobody |
 //! | `held` | record | whose each version is, and its content hash |
 //! | `identifiers` | identifier, person or record | first import that had it |
-//! | `bodies` | import, number | bytes up to 64 KiB |
 //! | `attachments` | content | where the bytes are |
+//! | `packs` | import | the pack of its bodies up to 64 KiB ([`super::blobs::pack`]) |
 //! | `imports` | `last`, `begun`, `staged …` | the visible import, the one under way |
 
 use std::fmt;
@@ -27,13 +27,14 @@ use fairshare_protocol::offer::Label;
 use fairshare_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Store, Table, blobs};
+use super::blobs::{self, pack};
+use super::{Error, Store, Table};
 
 pub mod filing;
 mod reading;
 mod sweep;
 
-/// Bodies up to this size live in a table, larger ones in blobs, in bytes.
+/// Bodies up to this size share a pack, larger ones are blobs, in bytes.
 pub(crate) const SMALL: usize = 64 * 1024;
 /// The most supporting resources that travel with one set of records.
 pub const MAX_SUPPORTING: usize = 16_384;
@@ -112,10 +113,17 @@ impl fmt::Debug for Attached {
 /// Where bytes are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Body {
-    /// In the table of bodies, brought by this import under this number.
-    Small(u64, u64),
+    /// In the pack of this import.
+    Small(u64, pack::Place),
     /// In a blob, brought by this import.
     Large(u64, blobs::Key),
+}
+
+impl Default for Body {
+    /// Nowhere yet.
+    fn default() -> Self {
+        Self::Small(0, pack::Place::default())
+    }
 }
 
 /// A row of the table of records.
@@ -180,7 +188,7 @@ pub(crate) struct Tables {
     pub(crate) supporting: Table,
     pub(crate) held: Table,
     pub(crate) identifiers: Table,
-    pub(crate) bodies: Table,
+    pub(crate) packs: Table,
     pub(crate) attachments: Table,
     pub(crate) imports: Table,
 }
@@ -209,7 +217,7 @@ impl Records {
             supporting: store.table("supporting")?,
             held: store.table("held")?,
             identifiers: store.table("identifiers")?,
-            bodies: store.table("bodies")?,
+            packs: store.table("packs")?,
             attachments: store.table("attachments")?,
             imports: store.table("imports")?,
         };
@@ -287,11 +295,4 @@ pub(crate) fn split_key(key: &[u8]) -> (Named, u64) {
     let mut name = [0; 16];
     name.copy_from_slice(&key[..16]);
     (name, u64::from_be_bytes(import))
-}
-
-pub(crate) fn body_key(import: u64, number: u64) -> [u8; 16] {
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&import.to_be_bytes());
-    key[8..].copy_from_slice(&number.to_be_bytes());
-    key
 }

@@ -8,15 +8,15 @@
 use std::io::{self, Read, Write};
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 
-use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::ids::{Hash, PersonId};
 use fairshare_protocol::time::Timestamp;
 
 use super::{
     Body, Content, Counts, Error, Finished, Held, HeldVersion, Named, Person, Record, Records, Row,
-    SMALL, body_key, sweep,
+    SMALL, sweep,
 };
-use crate::store::{Table, blobs};
+use crate::store::Table;
+use crate::store::blobs::{self, pack};
 
 /// Blobs written but not yet under their final names; more share one commit.
 const MAX_UNNAMED: usize = 64;
@@ -41,7 +41,7 @@ pub(crate) struct Filing<'a> {
     last: Finished,
     import: u64,
     counts: Counts,
-    bodies: u64,
+    pack: Option<pack::Writer>,
     unnamed: Vec<blobs::Writer>,
     uncommitted: u64,
     begun: bool,
@@ -74,7 +74,7 @@ impl<'a> Filing<'a> {
             last,
             import: last.import + 1,
             counts: last.counts,
-            bodies: 0,
+            pack: None,
             unnamed: Vec::new(),
             uncommitted: 0,
             begun: false,
@@ -83,7 +83,7 @@ impl<'a> Filing<'a> {
 
     /// A place on disk to set things aside in until the import ends.
     pub(crate) fn staging(&self) -> Result<blobs::Writer, Error> {
-        Ok(self.records.inner().store.blobs().create()?)
+        Ok(self.records.blobs().create()?)
     }
 
     /// Makes what was set aside readable; `name` tells several apart.
@@ -226,16 +226,11 @@ impl<'a> Filing<'a> {
 
     fn remove_body(&mut self, body: &Body) -> Result<(), Error> {
         match body {
-            Body::Small(import, number) if *import == self.import => {
-                self.records
-                    .tables()
-                    .bodies
-                    .remove(&body_key(*import, *number))?;
-            }
+            // In the pack it is left as it is: no row leads to it.
             Body::Large(import, key) if *import == self.import => {
                 // It may still be without its final name.
                 self.name_blobs()?;
-                self.records.inner().store.blobs().remove(key)?;
+                self.records.blobs().remove(key)?;
             }
             Body::Small(..) | Body::Large(..) => {}
         }
@@ -323,7 +318,7 @@ impl<'a> Filing<'a> {
         }
         let mut bytes = bytes.take(size);
         if size > SMALL as u64 {
-            let mut writer = self.records.inner().store.blobs().create()?;
+            let mut writer = self.records.blobs().create()?;
             io::copy(&mut bytes, &mut writer)?;
             writer.flush()?;
             let key = writer.key();
@@ -332,16 +327,30 @@ impl<'a> Filing<'a> {
         }
         let mut small = Vec::new();
         bytes.read_to_end(&mut small)?;
-        let number = self.bodies;
-        self.bodies += 1;
-        let key = body_key(self.import, number);
-        self.records.tables().bodies.put(&key, &Bytes(small))?;
-        Ok(Body::Small(self.import, number))
+        let place = match &mut self.pack {
+            Some(pack) => pack.add(&small)?,
+            None => self.pack.insert(self.begin_pack()?).add(&small)?,
+        };
+        Ok(Body::Small(self.import, place))
+    }
+
+    /// Starts the pack of this import, once it is known that there will be one.
+    fn begin_pack(&self) -> Result<pack::Writer, Error> {
+        let key = pack::Key::new();
+        self.records
+            .tables()
+            .packs
+            .put(&self.import.to_be_bytes(), &key)?;
+        self.records.inner().store.commit_now()?;
+        Ok(self.records.blobs().create_pack(&key)?)
     }
 
     /// Commits what was written, and gives blobs known to it their final names.
     fn name_blobs(&mut self) -> Result<(), Error> {
         self.uncommitted = 0;
+        if let Some(pack) = &mut self.pack {
+            pack.sync()?;
+        }
         self.records.inner().store.commit_now()?;
         for writer in self.unnamed.drain(..) {
             writer.finish()?;

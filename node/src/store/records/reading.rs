@@ -1,17 +1,18 @@
 //! Reading people and records: only what finished imports brought.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Cursor, Read};
+use std::io::{Cursor, Read};
 
 use fairshare_protocol::category::Category;
-use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::ids::PersonId;
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::time::Timestamp;
 
+use crate::store::blobs::pack;
+
 use super::{
     Attached, Body, Content, Counts, Error, MAX_SUPPORTING, Named, Person, Record, Records, Row,
-    body_key, person_id, split_key,
+    person_id, split_key,
 };
 
 impl Records {
@@ -200,16 +201,15 @@ impl Records {
 
     fn open_body(&self, body: &Body) -> Result<Box<dyn Read + Send>, Error> {
         match body {
-            Body::Small(import, number) => {
-                let bytes: Option<Bytes> = self
-                    .inner()
-                    .tables
-                    .bodies
-                    .load(&body_key(*import, *number))?;
-                let missing = || io::Error::from(io::ErrorKind::NotFound);
-                Ok(Box::new(Cursor::new(bytes.ok_or_else(missing)?.0)))
+            Body::Small(import, place) => {
+                let key: Option<pack::Key> =
+                    self.inner().tables.packs.load(&import.to_be_bytes())?;
+                let bytes = self
+                    .blobs()
+                    .read_packed(&key.ok_or(Error::Sealed)?, *place)?;
+                Ok(Box::new(Cursor::new(bytes)))
             }
-            Body::Large(_, key) => Ok(Box::new(self.inner().store.blobs().open_blob(key)?)),
+            Body::Large(_, key) => Ok(Box::new(self.blobs().open_blob(key)?)),
         }
     }
 }

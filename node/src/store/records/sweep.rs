@@ -1,7 +1,7 @@
 //! Removing what an import left that did not finish.
 
 use super::{Body, Content, Error, Held, Records, Row, split_key};
-use crate::store::blobs;
+use crate::store::blobs::{self, pack};
 
 /// Removes everything of an import that did not finish. Does nothing if there was none.
 pub(crate) fn sweep(records: &Records) -> Result<(), Error> {
@@ -56,12 +56,12 @@ fn sweep_rows(records: &Records, last: u64) -> Result<(), Error> {
             tables.people.remove(&key)?;
         }
     }
-    for key in tables.bodies.keys(b"").rev() {
-        let key = key?;
-        if key[..8] <= last.to_be_bytes()[..] {
-            break;
+    for row in tables.packs.scan::<pack::Key>(b"") {
+        let (key, pack) = row?;
+        if key[..] > last.to_be_bytes()[..] {
+            blobs.remove_pack(&pack)?;
+            tables.packs.remove(&key)?;
         }
-        tables.bodies.remove(&key)?;
     }
     for row in tables.identifiers.scan::<u64>(b"") {
         let (key, import) = row?;
