@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub mod federation;
+pub mod people;
+
 /// How long a node may take to be ready, or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -114,10 +117,34 @@ impl Site {
         self.temp.path()
     }
 
+    /// Makes the node of an organisation, without a passphrase, listening on a free port.
+    pub fn init(&self, code: &str, kind: &str, name: &str) {
+        let address = format!("127.0.0.1:{}", free_port());
+        let who = ["init", "--ods", code, "--kind", kind, "--name", name];
+        let reach = ["--listen", &address, "--announce", &address];
+        let rest = [
+            "--population",
+            "5000",
+            "--exchange-contact",
+            "Records desk",
+            "--guardian",
+            "Dr A. Moss",
+            "--no-passphrase",
+        ];
+        self.ok(&[&who[..], &reach[..], &rest[..]].concat());
+    }
+
     /// A command on this node, in its directory, seeing nothing of the machine it runs on.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(fairshare());
-        command.args(arguments).current_dir(self.dir());
+        let mut command = self.environment(fairshare());
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in the same place.
+    pub fn environment(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.dir());
         command.env("FAIRSHARE_HOME", self.home());
         command.env("HOME", self.dir());
         command.env("NO_COLOR", "1");

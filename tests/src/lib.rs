@@ -7,4 +7,5 @@
 )]
 
 pub mod harness;
+pub mod page;
 pub mod source;

@@ -55,7 +55,9 @@ fn a_choice_made_in_one_file_is_named_in_no_other() {
         ("AllergyIntolerance", "node/src/fhir"),
     ] {
         nowhere(&format!("only {place} names {word}"), |source, line| {
-            has_word(line, word) && !source.path.starts_with(place)
+            // Tests make FHIR files for nodes to read.
+            let fhir = place.ends_with("fhir") && source.path.starts_with("tests/");
+            has_word(line, word) && !source.path.starts_with(place) && !fhir
         });
     }
 }
