@@ -117,10 +117,12 @@ impl Site {
         self.temp.path()
     }
 
-    /// Makes the node of an organisation, without a passphrase, listening on a free port.
-    pub fn init(&self, code: &str, kind: &str, name: &str) {
+    /// Makes the node of an organisation in `home`, without a passphrase, listening on a free port.
+    pub fn init(&self, home: &str, code: &str, kind: &str, name: &str) {
         let address = format!("127.0.0.1:{}", free_port());
-        let who = ["init", "--ods", code, "--kind", kind, "--name", name];
+        let who = [
+            "--home", home, "init", "--ods", code, "--kind", kind, "--name", name,
+        ];
         let reach = ["--listen", &address, "--announce", &address];
         let rest = [
             "--population",

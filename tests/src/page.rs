@@ -3,14 +3,15 @@
 //! What stands in a `console` block after `$ ` is run by `sh` in a fresh directory, with `fairshare`
 //! on the path; what stands below it is what it prints, stdout before stderr. `[..]` stands for
 //! anything within a line, a line `...` for any lines, and a last line `[exit 2]` for another exit
-//! code than 0. A comment `<!-- needs: node -->` at the head says what is there beforehand:
-//! `nothing`, a `home`, a running `node`, or a `federation` of three whose nodes run.
+//! code than 0; spaces between columns count as one. A comment `<!-- needs: node -->` at the head says what is there beforehand:
+//! `nothing`; a `home`; a running `node`; the homes of two stewards-to-be, `rh8` and `l83024`; or a
+//! `federation` of three whose nodes run, with `person.txt`, whom all three hold.
 
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::harness::federation::Federation;
+use crate::harness::federation::{Federation, held_by};
 use crate::harness::{Site, fairshare};
 
 /// One command of a page, and what it shall print.
@@ -22,40 +23,75 @@ struct Step {
     exit: i32,
 }
 
+/// What a page finds when it begins.
+#[derive(Debug)]
+pub enum Place {
+    /// One home, or none.
+    Alone(Site),
+    /// Three nodes that run; pages share them.
+    Federation(Federation),
+}
+
+impl Place {
+    /// The place a page of this need finds.
+    pub fn new(need: &str) -> Self {
+        let mut site = Site::new();
+        match need {
+            "federation" => {
+                let federation = Federation::found("info");
+                federation.import(2000);
+                federation.match_all();
+                let person = federation.sites[0].dir().join("person.txt");
+                fs::write(person, held_by("RH8")[25].lines()).unwrap();
+                return Self::Federation(federation);
+            }
+            "homes" => {
+                site.init("rh8", "RH8", "acute-trust", "Royal Devon");
+                site.init("l83024", "L83024", "gp-practice", "Mount Pleasant");
+                let agreement = "We show each other what we hold.\n";
+                fs::write(site.dir().join("agreement.txt"), agreement).unwrap();
+            }
+            "home" | "node" => site.init("home", "RH8", "acute-trust", "Royal Devon"),
+            _ => {}
+        }
+        if need == "node" {
+            site.start();
+        }
+        Self::Alone(site)
+    }
+
+    fn site(&self) -> &Site {
+        match self {
+            Self::Alone(site) => site,
+            Self::Federation(federation) => &federation.sites[0],
+        }
+    }
+}
+
+/// What a page needs.
+pub fn need(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let head = text
+        .lines()
+        .find_map(|line| line.strip_prefix("<!-- needs: "));
+    let need = head.and_then(|line| line.strip_suffix(" -->"));
+    need.unwrap_or("nothing").to_owned()
+}
+
 /// Runs a page.
 ///
 /// # Errors
 /// A description of every step that printed something else.
-pub fn run(path: &Path) -> Result<(), String> {
+pub fn run(path: &Path, place: &Place) -> Result<(), String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let need = need(&text);
-    let (mut alone, federation);
-    let site = match need {
-        "federation" => {
-            federation = Federation::found("info");
-            federation.import(2000);
-            federation.match_all();
-            &federation.sites[0]
-        }
-        _ => {
-            alone = Site::new();
-            if matches!(need, "home" | "node") {
-                alone.init("RH8", "acute-trust", "Royal Devon");
-            }
-            if need == "node" {
-                alone.start();
-            }
-            &alone
-        }
-    };
     let steps = steps(&text);
     if steps.is_empty() {
         return Err(format!("{name}: nothing to run"));
     }
     let mut wrong = String::new();
     for step in steps {
-        let output = shell(site, &step.command);
+        let output = shell(place.site(), &step.command);
         let printed = [&output.stdout[..], &output.stderr[..]].concat();
         let printed = String::from_utf8_lossy(&printed).into_owned();
         let lines: Vec<&str> = printed.lines().collect();
@@ -74,14 +110,6 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-}
-
-fn need(text: &str) -> &str {
-    let head = text
-        .lines()
-        .find_map(|line| line.strip_prefix("<!-- needs: "));
-    head.and_then(|line| line.strip_suffix(" -->"))
-        .unwrap_or("nothing")
 }
 
 fn shell(site: &Site, line: &str) -> Output {
@@ -138,7 +166,9 @@ fn matches(expected: &[&str], lines: &[&str]) -> bool {
     }
 }
 
+/// Columns are as wide as what happens to stand in them, so spaces count as one.
 fn line_matches(expected: &str, line: &str) -> bool {
+    let (expected, line) = (single(expected), single(line));
     let mut parts = expected.trim_end().split("[..]");
     let Some(mut left) = parts
         .next()
@@ -162,6 +192,11 @@ fn line_matches(expected: &str, line: &str) -> bool {
     true
 }
 
+fn single(line: &str) -> String {
+    let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+    indent + &line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +207,8 @@ mod tests {
         assert!(line_matches("head [..], checked", "head 0a1b, checked"));
         assert!(!line_matches("a[..]c", "abcd"));
         assert!(!line_matches("abc", "abcd"));
+        assert!(line_matches("CODE    NAME", "CODE NAME"));
+        assert!(!line_matches("  indented", "indented"));
         assert!(matches(&["a", "...", "d"], &["a", "b", "c", "d", ""]));
         assert!(matches(&["..."], &[]));
         assert!(!matches(&["a"], &["a", "b"]));

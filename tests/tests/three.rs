@@ -10,7 +10,9 @@ fn three_organisations_find_each_other_and_show_their_records_both_ways() {
     federation.import(20_000);
     for (one, other, links) in federation.match_all() {
         let theirs = held_by(&other);
-        let both = held_by(&one).into_iter().filter(|person| theirs.contains(person));
+        let both = held_by(&one)
+            .into_iter()
+            .filter(|person| theirs.contains(person));
         assert_eq!(links, both.count() as u64, "{one} and {other}");
     }
     let person = &held_by("RH8")[25];

@@ -139,6 +139,6 @@ pub fn until(what: &str, so: impl Fn() -> bool) {
 fn made([code, kind, name]: [&str; 3], log: &str) -> Site {
     let mut site = Site::new();
     log.clone_into(&mut site.log);
-    site.init(code, kind, name);
+    site.init("home", code, kind, name);
     site
 }
