@@ -7,7 +7,7 @@ use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
 use crate::commands::{
-    admissions, admit, ask, federation, find, import, init, join, journal, matching, members,
+    admissions, admit, ask, demo, federation, find, import, init, join, journal, matching, members,
     offer, peer, peers, received, run, status, terms, who_saw,
 };
 
@@ -38,6 +38,8 @@ pub struct Args {
 /// What to do. One file each in `commands/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See it work on this machine, with people who do not exist
+    Demo(demo::Demo),
     /// Make a node for an organisation
     Init(Box<init::Init>),
     /// Found a federation, or show the one this node is in
@@ -86,6 +88,7 @@ impl Command {
     /// Does it; gives the exit code.
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         match self {
+            Self::Demo(command) => command.run(client).await,
             Self::Init(command) => command.run(client),
             Self::Federation(command) => command.run(client).await,
             Self::Join(command) => command.run(client).await,

@@ -3,6 +3,7 @@
 pub mod admissions;
 pub mod admit;
 pub mod ask;
+pub mod demo;
 pub mod federation;
 pub mod find;
 pub mod import;

@@ -14,6 +14,7 @@ use crate::output::Output;
 mod args;
 mod client;
 mod commands;
+mod demo;
 mod output;
 mod paper;
 mod signing;

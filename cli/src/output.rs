@@ -15,6 +15,7 @@ use serde::Serialize;
 pub struct Output {
     json: bool,
     colour: bool,
+    silent: bool,
 }
 
 impl Output {
@@ -24,6 +25,16 @@ impl Output {
         Self {
             json,
             colour: io::stdout().is_terminal() && !plain,
+            silent: false,
+        }
+    }
+
+    /// For a command given by this program to itself.
+    pub const fn silent() -> Self {
+        Self {
+            json: false,
+            colour: false,
+            silent: true,
         }
     }
 
@@ -34,11 +45,19 @@ impl Output {
 
     /// Prints an answer: as JSON, or as `show` writes it on a page.
     pub fn answer<A: Serialize>(self, answer: &A, show: impl FnOnce(&mut Page)) {
-        if self.json {
+        if self.silent {
+        } else if self.json {
             // Answers are read from JSON, so they have one.
             let text = serde_json::to_string(answer).unwrap_or_default();
             print(&format!("{text}\n"));
         } else {
+            print(&self.text(show));
+        }
+    }
+
+    /// Tells people how it goes, before there is an answer.
+    pub fn tell(self, show: impl FnOnce(&mut Page)) {
+        if !self.json && !self.silent {
             print(&self.text(show));
         }
     }
@@ -219,7 +238,7 @@ pub struct Bar {
 impl Bar {
     /// A bar that shows nothing until the first step.
     pub fn new(output: Output) -> Self {
-        let shown = !output.json && io::stderr().is_terminal();
+        let shown = !output.json && !output.silent && io::stderr().is_terminal();
         Self {
             bar: shown.then(|| ProgressBar::new(0).with_style(ProgressStyle::default_spinner())),
             unit: String::new(),

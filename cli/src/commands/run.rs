@@ -31,7 +31,11 @@ const STOPPING: Duration = Duration::from_secs(5);
   $ fairshare run
   $ fairshare --home /srv/fairshare run
   $ fairshare run --log info,fairshare_node::network=debug")]
-pub struct Run {}
+pub struct Run {
+    /// Stop too when standard input ends: whoever started the node has gone
+    #[arg(long, hide = true)]
+    stop_with_parent: bool,
+}
 
 impl Run {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
@@ -40,8 +44,12 @@ impl Run {
         let node = Node::open(home).map_err(|error| wrong(&error))?;
         let (told, mut stopping) = oneshot::channel();
         let signals = signals().map_err(|error| wrong(&error))?;
+        let alone = self.stop_with_parent.then(left_alone);
         let stop = async move {
-            signals.await;
+            tokio::select! {
+                () = signals => {}
+                () = until_alone(alone) => {}
+            }
             notify("STOPPING=1");
             // The other end waits as long as the node runs.
             let _ = told.send(());
@@ -76,6 +84,27 @@ fn signals() -> io::Result<impl Future<Output = ()> + Send> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Told when standard input ends: a pipe from the parent does when the parent is gone, however it
+/// went.
+fn left_alone() -> oneshot::Receiver<()> {
+    let (gone, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        // Nobody listens if the node stops for another reason.
+        let _ = gone.send(());
+    });
+    told
+}
+
+async fn until_alone(alone: Option<oneshot::Receiver<()>>) {
+    match alone {
+        Some(alone) => {
+            let _ = alone.await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// Tells the service manager, if there is one (sd_notify(3)).
