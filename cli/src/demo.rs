@@ -88,9 +88,7 @@ pub async fn play(from: Option<&Path>, output: Output) -> Result<Report, Failure
         page.line(format_args!(
             "{word} The nodes are stopped and their homes removed. {seconds:.1} s."
         ));
-        page.line(
-            "Next: the README's \"Two organisations, step by step\", or `fairshare init --help`.",
-        );
+        page.line("Next: \"For real: two organisations, two machines\" in the README.");
     });
     Ok(report)
 }

@@ -235,7 +235,7 @@ impl Site {
 }
 
 /// Who asks at an organisation of this kind. Nobody is called so.
-const fn on_duty(kind: MemberKind) -> (&'static str, &'static str) {
+pub const fn on_duty(kind: MemberKind) -> (&'static str, &'static str) {
     match kind {
         MemberKind::GpPractice => ("Dr Helen Marsh", "general practitioner"),
         MemberKind::AdultSocialCare => ("Janet Oyelaran", "social worker"),

@@ -13,7 +13,7 @@ use fairshare_protocol::index::key::IndexKey;
 
 use super::super::files::Came;
 use super::super::report;
-use super::super::stage::failed;
+use super::super::stage::{failed, on_duty};
 use super::{Play, head, pairs, sum};
 use crate::output::count;
 
@@ -36,7 +36,7 @@ impl Play {
                     let asked = self.ask_one(from, to, person).await?;
                     if nth == 0 && from > to && told < TOLD {
                         told += 1;
-                        self.tell_ask(&asked);
+                        self.tell_ask(from, &asked);
                     }
                     let sides = [(from, to, &asked.received), (to, from, &asked.shown)];
                     for (receiver, author, counts) in sides {
@@ -152,12 +152,14 @@ impl Play {
         Ok(came)
     }
 
-    fn tell_ask(&self, asked: &AskedPeer) {
-        let Some(from) = self.report.asks.last().map(|ask| &ask.from) else {
-            return;
-        };
+    fn tell_ask(&self, from: usize, asked: &AskedPeer) {
+        let seat = &self.stage.sites[from].seat;
+        let (user, role) = on_duty(seat.kind);
         self.output.tell(|page| {
-            page.line(format_args!("{from} asks {} about one of them", asked.code));
+            let (ods, peer) = (&seat.ods, &asked.code);
+            page.line(format_args!(
+                "{user}, {role} at {ods}, asks {peer} about one of them:"
+            ));
             page.line(format_args!(
                 "  came, in {} ms: {}",
                 asked.ms,
