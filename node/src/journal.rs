@@ -29,7 +29,7 @@ mod tests;
 mod writer;
 
 use check::{ENTRY, HEAD, Heads, Survey};
-pub use check::{Entries, verify};
+pub use check::{Entries, read, verify};
 pub use error::Error;
 pub use lately::Lately;
 use lately::Peers;

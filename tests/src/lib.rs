@@ -7,5 +7,6 @@
 )]
 
 pub mod harness;
+pub mod needles;
 pub mod page;
 pub mod source;

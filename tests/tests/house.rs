@@ -146,7 +146,9 @@ fn names_say_what_a_thing_is() {
         let declared = kinds.iter().find_map(|kind| {
             let at = line.find(kind)?;
             let before = line[..at].trim();
-            let declares = before.is_empty() || before.starts_with("pub");
+            // An indented `type` names what a trait asks for: the trait's word.
+            let ours = *kind != "type " || !line.starts_with(' ');
+            let declares = ours && (before.is_empty() || before.starts_with("pub"));
             declares.then(|| line[at + kind.len()..].to_lowercase())
         });
         declared.is_some_and(|name| {

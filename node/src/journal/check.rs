@@ -42,6 +42,14 @@ pub fn verify(dir: &Path, key: Option<&PublicKey>) -> Result<Verified, Error> {
     survey.finish(&entries, key)
 }
 
+/// Reads the entries in `dir`, from the first on. Works on a copy, and while the node runs.
+///
+/// # Errors
+/// If the file cannot be read. Each item can fail likewise, or by not being as it was written.
+pub fn read(dir: &Path) -> Result<Entries, Error> {
+    Entries::open(&dir.join(ENTRIES))
+}
+
 /// Reads entries in order, each checked to follow the one before.
 #[derive(Debug)]
 pub struct Entries {
