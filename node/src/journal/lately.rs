@@ -30,7 +30,9 @@ impl Peers {
             Act::Answered { peer, outcome, .. }
             | Act::AnswerHeard { peer, outcome, .. }
             | Act::Received { peer, outcome, .. } => (peer, wrong(outcome)),
-            Act::Asked { peer, .. } | Act::Shown { peer, .. } => (peer, None),
+            Act::Asked { peer, .. } | Act::Returned { peer, .. } | Act::Shown { peer, .. } => {
+                (peer, None)
+            }
             Act::ReceiptHeard { peer, filed, .. } => {
                 let lost = "it did not file what we showed: about another person than its own";
                 (peer, (!filed).then(|| lost.to_owned()))

@@ -9,7 +9,7 @@ use crate::conversation::Output;
 use crate::crypto::seal;
 use crate::exchange::answer::Reply;
 use crate::exchange::request::{Request, VALID};
-use crate::journal::Act;
+use crate::journal::{Act, Outcome};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 use crate::wire;
@@ -84,6 +84,14 @@ impl Ask {
         let (answer, keep) = self.reply(about.exchange, about.request, Reply::NothingToShow, now);
         let out = vec![
             keep,
+            Output::Record(Act::Returned {
+                exchange: about.exchange,
+                peer: self.pair.peer.clone(),
+                purpose: about.purpose,
+                person: about.subject.commitment,
+                answer: answer.hash(),
+                outcome: Outcome::NothingToShow,
+            }),
             Output::Send(wire::frame(kind::ANSWER, &answer)),
             self.close(),
         ];
