@@ -143,7 +143,7 @@ pub fn day_of(now: Timestamp) -> Date {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A path that was given cannot be used.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}; name a file or directory that the node can read", path = path.display())]
     Path {
         /// The path, as given.
         path: PathBuf,
