@@ -1,12 +1,12 @@
 //! Import: files of FHIR R4 become people and records, all of them at once or none.
 //!
-//! 1. The files are found ([`walk`]) and read one by one in bounded memory ([`read`]). Every
-//!    resource is set aside, sealed, on disk ([`stage`]); nothing is looked for yet, since a person
+//! 1. The files are found (`walk`) and read one by one in bounded memory (`read`). Every
+//!    resource is set aside, sealed, on disk (`stage`); nothing is looked for yet, since a person
 //!    may come in a later file than their records.
-//! 2. What was set aside is gone through again to find whose each resource is ([`resolve`]); a
+//! 2. What was set aside is gone through again to find whose each resource is (`resolve`); a
 //!    transaction with a resource that is nobody's is refused whole.
-//! 3. The rest is filed ([`file`]) under the import's number and becomes visible at its end
-//!    ([`crate::store::records::filing`]).
+//! 3. The rest is filed (`file`) under the import's number and becomes visible at its end
+//!    (`store::records::filing`).
 //!
 //! Memory grows with the number of *people* imported (about 50 bytes each) and of files, never with
 //! the size of a file.

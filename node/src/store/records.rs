@@ -2,7 +2,7 @@
 //!
 //! A record is known by its type and id; every version of it is kept under the number of the import
 //! that brought it. Readers see versions of finished imports only: an import becomes visible by one
-//! durable write of its number ([`filing`]), and what an interrupted one left is swept before the
+//! durable write of its number (`filing`), and what an interrupted one left is swept before the
 //! next begins. Keys hold keyed hashes only ([`Store::name`]).
 //!
 //! | table | key | value |
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::blobs::{self, pack};
 use super::{Error, Store, Table};
 
-pub mod filing;
+pub(crate) mod filing;
 mod reading;
 mod sweep;
 
