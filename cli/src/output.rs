@@ -10,6 +10,9 @@ use fairshare_protocol::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+/// Tables are not squeezed into fewer columns than this.
+const NARROW: u16 = 40;
+
 /// Where and how a command answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -141,6 +144,10 @@ impl Page {
         table.set_content_arrangement(ContentArrangement::Dynamic);
         if self.colour {
             table.enforce_styling();
+            // A terminal that does not say how wide it is says 0.
+            if table.width().is_some_and(|width| width < NARROW) {
+                table.set_content_arrangement(ContentArrangement::Disabled);
+            }
         } else {
             table.force_no_tty();
             // A reader that is a program gets whole lines.

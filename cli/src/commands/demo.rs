@@ -33,12 +33,12 @@ impl Demo {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         let interrupted = interrupted().map_err(|error| Failure::from_error(DEGRADED, &error))?;
         let report = tokio::select! {
-            played = demo::play(self.from.as_deref(), client.output) => played?,
+            biased;
             () = interrupted => {
-                let fact = "stopped before its end";
-                let remedy = "nothing is left of it: its nodes are ended and their homes removed";
-                return Err(Failure::new(DEGRADED, fact, remedy));
+                let fact = "stopped before its end: its nodes are ended, their homes removed";
+                return Err(Failure::new(DEGRADED, fact, ""));
             }
+            played = demo::play(self.from.as_deref(), client.output) => played?,
         };
         client.output.answer(&report, |_| {});
         for what in &report.broken {

@@ -142,6 +142,16 @@ impl Play {
         for (a, b) in pairs(self.stage.sites.len()) {
             let (one, other) = (&self.stage.sites[a], &self.stage.sites[b]);
             let (code, peer) = (one.seat.ods.clone(), other.seat.ods.clone());
+            if !one.may_meet(other) {
+                rows.push(vec![
+                    format!("{code} and {peer}"),
+                    "-".into(),
+                    "their offers do not let them".into(),
+                ]);
+                let (a, b, links) = (code, peer, 0);
+                self.report.pairs.push(report::Pair { a, b, links });
+                continue;
+            }
             let client = Client::new(one.client.home().to_owned(), self.output);
             let matched = client
                 .ask_running(Match {

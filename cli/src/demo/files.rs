@@ -232,3 +232,54 @@ impl Reading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LETTER: &str = r#"{"resourceType":"DocumentReference","id":"d1","status":"current","subject":{"reference":"Patient/p1"},"content":[{"attachment":{"url":"letters/a.txt"}}]}"#;
+    const PATIENT: &str = r#"{"resourceType":"Patient","id":"p1","birthDate":"1948-11-08","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990001235"}]}"#;
+
+    fn files() -> Files {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("letters")).unwrap();
+        fs::write(dir.path().join("letters/a.txt"), "Dear Dr Marsh").unwrap();
+        let lines = format!("{LETTER}\n{PATIENT}\n");
+        fs::write(dir.path().join("all.ndjson"), lines).unwrap();
+        let rules = Rules::new(false, "2026-11-23".parse().unwrap());
+        Files::read(dir.path(), &rules).unwrap()
+    }
+
+    fn check(letter: &str, beside: Option<&str>) -> Came {
+        let base = "https://fairshare.invalid/RZZ";
+        let mut entries = vec![
+            format!(r#"{{"fullUrl":"{base}/Patient/p1","resource":{PATIENT}}}"#),
+            format!(r#"{{"fullUrl":"{base}/DocumentReference/d1","resource":{letter}}}"#),
+        ];
+        entries.extend(beside.map(|text| {
+            let data = BASE64.encode(text.as_bytes());
+            format!(r#"{{"fullUrl":"{base}/letters/a.txt","resource":{{"data":"{data}"}}}}"#)
+        }));
+        entries.push(r#"{"fullUrl":"x","resource":{"resourceType":"Provenance"}}"#.to_owned());
+        let export = format!(r#"{{"entry":[{}]}}"#, entries.join(","));
+        files().check(export.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_came_is_held_byte_for_byte_against_its_authors_files() {
+        let numbers = |came: Came| (came.records, came.attachments, came.wrong);
+        assert_eq!(numbers(check(LETTER, Some("Dear Dr Marsh"))), (2, 1, 0));
+        assert_eq!(numbers(check(LETTER, Some("Dear Dr Marsk"))), (2, 0, 2));
+        assert_eq!(numbers(check(LETTER, None)), (2, 0, 1));
+        let changed = LETTER.replace("current", "superseded");
+        assert_eq!(numbers(check(&changed, None)), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_person_is_known_with_the_letters_about_them() {
+        let files = files();
+        assert_eq!(files.people.values().collect::<Vec<_>>(), [&1]);
+        assert_eq!(files.shared(&files).len(), 1);
+        assert!(files.shared(&Files::default()).is_empty());
+    }
+}

@@ -4,6 +4,7 @@
 //! ends, the pipe closes and the node stops by itself. Dropped here, it is killed.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ impl Process {
                 .arg(home)
                 .args(["--log", "info", "run", "--stop-with-parent"]);
             command.env_remove("NOTIFY_SOCKET");
+            // Ctrl-C at a terminal is for the demo, which then ends its nodes.
+            command.process_group(0);
             command.stdin(Stdio::piped()).stdout(Stdio::null());
             command.stderr(File::create(&log)?).spawn()
         };

@@ -14,6 +14,7 @@ use fairshare_protocol::control::roster::Members;
 use fairshare_protocol::control::{DEGRADED, Failure, Step};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::member::MemberKind;
+use fairshare_protocol::offer::Offer;
 use fairshare_protocol::roster::Status;
 use tokio::time::sleep;
 
@@ -183,6 +184,16 @@ impl Site {
             0 => Ok(()),
             code => Err(failed(format!("a command ended with {code}"))),
         }
+    }
+
+    /// Whether the offers usual for the two kinds let them match at all.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        let shows = |one: MemberKind, other| {
+            let presence = Offer::default_for(one).presence;
+            presence.shows.contains(&other)
+        };
+        let (ours, theirs) = (self.seat.kind, other.seat.kind);
+        shows(ours, theirs) && shows(theirs, ours)
     }
 
     async fn init(&self) -> Result<(), Failure> {

@@ -51,6 +51,13 @@ impl Play {
             }
         }
         let mut times: Vec<_> = self.report.asks.iter().map(|ask| ask.ms).collect();
+        if times.is_empty() {
+            self.held(
+                broken,
+                &["No two of them know the same person: nobody to ask about.".to_owned()],
+            );
+            return Ok(());
+        }
         times.sort_unstable();
         let median = times.get(times.len() / 2).copied().unwrap_or_default();
         let slowest = times.last().copied().unwrap_or_default();
@@ -70,6 +77,9 @@ impl Play {
 
     /// Whom to ask about: people both hold, those with letters first; always the same ones.
     fn chosen(&self, from: usize, to: usize) -> Vec<IndexKey> {
+        if !self.stage.sites[from].may_meet(&self.stage.sites[to]) {
+            return Vec::new();
+        }
         let shared = self.files[from].shared(&self.files[to]);
         let mut shared: Vec<_> = shared.into_iter().collect();
         shared.sort_by_key(|key| std::cmp::Reverse(self.files[to].people[key]));

@@ -213,3 +213,29 @@ fn a_letter_as_pdf_has_a_table_that_points_at_its_objects() {
         assert!(pdf[at..].starts_with(format!("{} 0 obj", number + 1).as_bytes()));
     }
 }
+
+#[test]
+fn who_can_be_found_in_the_files_is_who_was_drawn() {
+    use fairshare_node::fhir::Rules;
+    use fairshare_protocol::index::key::IndexKey;
+
+    use crate::demo::files::Files;
+
+    let directory = tempfile::tempdir().unwrap();
+    let people = draw(SEED);
+    write(&people, SEED, directory.path()).unwrap();
+    let rules = Rules::new(false, "2026-11-23".parse().unwrap());
+    for organisation in &ORGANISATIONS {
+        let key = |person: &Person| {
+            let known = person.known.get(&organisation.kind)?;
+            let born = known.born;
+            (known.number == Number::Right).then_some(IndexKey {
+                nhs: person.nhs,
+                born,
+            })
+        };
+        let drawn: BTreeSet<_> = people.iter().filter_map(key).collect();
+        let files = Files::read(&directory.path().join(organisation.directory), &rules).unwrap();
+        assert_eq!(files.people.keys().copied().collect::<BTreeSet<_>>(), drawn);
+    }
+}
