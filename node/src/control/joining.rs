@@ -348,7 +348,10 @@ pub async fn admit(node: &Arc<Node>, user: &User, question: Admit) -> Result<Adm
     let mut acts = Vec::new();
     if enough && !known {
         let decision = Statement::Steward(sheet.decision.clone());
-        acts.extend(node.membership.learn(decision, now()).map_err(refused)?);
+        // On disk before anybody can hear of it.
+        let act = node.membership.keep(&decision, now()).map_err(refused)?;
+        node.record(act).await.map_err(degraded)?;
+        node.membership.learn(decision, now()).map_err(refused)?;
     }
     let admitted = enough || known;
     if admitted {
