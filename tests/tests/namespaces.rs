@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use fairshare_tests::harness::Site;
@@ -40,7 +41,9 @@ impl Machines {
             format!("netns exec {b} true"),
         ] {
             if let Err(why) = ip(&step) {
-                println!("SKIPPED: no network namespaces here: `ip {step}`: {why}");
+                // Past the test's own capture, so that it is seen.
+                let said = format!("SKIPPED: no network namespaces here: ip {step}: {why}\n");
+                std::io::stderr().write_all(said.as_bytes()).unwrap();
                 return None;
             }
         }

@@ -152,8 +152,10 @@ impl State {
             Command::Visit(node) => self.peers.visit(node.key, node.addresses),
             Command::Leave(key) => {
                 let peer = self.peers.find(&key).filter(|peer| !peer.member);
-                for line in peer.into_iter().flat_map(|peer| &peer.lines) {
-                    swarm.close_connection(line.id);
+                let lines = peer.into_iter().flat_map(|peer| &peer.lines);
+                for line in lines.map(|line| line.id).collect::<Vec<_>>() {
+                    swarm.close_connection(line);
+                    self.closed(key, line, "the visit is over".to_owned());
                 }
             }
             Command::Reach(key, reached) => self.reach(key, reached),
