@@ -110,7 +110,17 @@ fn terminal_width(table: &mut Table) -> Option<usize> {
 fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut filled = 0;
+    let mut words: Vec<String> = Vec::new();
     for word in text.split_inclusive(' ') {
+        match words.last_mut() {
+            // A number stays with what it counts: `results 45`.
+            Some(counted) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                counted.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    for word in &words {
         let length = visible(word.trim_end());
         if filled > indent && filled + length > width {
             lines.truncate(lines.trim_end().len());
