@@ -8,18 +8,21 @@
 //! 3. `Held`: for members whose digests differ, what is held, by short hash.
 //! 4. `Statements`: what the other did not list, founding statements first; then `Done`.
 //!
+//! A list goes out as the other side's comes in: two that wrote all of theirs before they read would
+//! wait for each other.
+//!
 //! A new statement is recorded and saved before anything else is said. One that may be taken
 //! another time (dated ahead, not founded yet) is skipped; one that never can ends the conversation
 //! with its refusal. Everything is counted against the limits of `limits.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 
 use rand_core::CryptoRng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::statements::MAX_ENCODED;
+use self::lists::{Part, parts};
 use super::{Inserted, Refusal, Statement, Statements};
 use crate::codec;
 use crate::conversation::{Conversation, Input, Output};
@@ -29,6 +32,10 @@ use crate::journal::Act;
 use crate::limits::{MAX_FRAME, MAX_MEMBERS, MAX_ROSTER_STATEMENTS, SILENCE};
 use crate::time::Timestamp;
 use crate::wire;
+
+pub(crate) use self::lists::batches;
+
+mod lists;
 
 const HELLO: u8 = 1;
 const DIGESTS: u8 = 2;
@@ -40,18 +47,13 @@ const DONE: u8 = 5;
 const DIGESTS_PER_FRAME: usize = 2000;
 /// Hashes in one `Held` frame.
 const HELD_PER_FRAME: usize = 1500;
+/// Frames sent ahead: well below what a stream holds unread (256 KiB).
+const AHEAD: usize = 2;
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Hello {
     federation: FederationId,
     root: Hash,
-}
-
-/// A list cut into frames; the last says so.
-#[derive(Debug, Serialize, Deserialize)]
-struct Part<T> {
-    items: Vec<T>,
-    last: bool,
 }
 
 /// One side of the conversation.
@@ -61,6 +63,8 @@ pub struct Sync {
     statements: Statements,
     state: State,
     deadline: Option<Timestamp>,
+    /// What is still to be said of the present list.
+    unsaid: VecDeque<Vec<u8>>,
     /// Items taken from the other side so far.
     heard: usize,
     learned: usize,
@@ -119,6 +123,7 @@ impl Sync {
             statements,
             state: State::New,
             deadline: None,
+            unsaid: VecDeque::new(),
             heard: 0,
             learned: 0,
             sent: 0,
@@ -151,11 +156,10 @@ impl Sync {
             }
             (DONE, State::Taking) => {
                 read::<bool>(message)?;
-                Err(Outcome::Synced {
-                    learned: self.learned,
-                    sent: self.sent,
-                    skipped: self.skipped,
-                })
+                let mut orders = self.say(usize::MAX);
+                let synced = self.synced();
+                orders.push(self.close(synced));
+                Ok(orders)
             }
             (wire::UNSUPPORTED, _) => Err(Outcome::Unsupported(read(message)?)),
             (HELLO..=DONE, _) => Err(Outcome::OutOfTurn),
@@ -163,6 +167,15 @@ impl Sync {
                 send(wire::UNSUPPORTED, &unknown),
                 self.close(Outcome::Unsupported(unknown)),
             ]),
+        }
+    }
+
+    const fn synced(&self) -> Outcome {
+        let (learned, sent, skipped) = (self.learned, self.sent, self.skipped);
+        Outcome::Synced {
+            learned,
+            sent,
+            skipped,
         }
     }
 
@@ -175,8 +188,22 @@ impl Sync {
             return Ok(vec![send(DONE, &true)]);
         }
         self.state = State::Comparing(BTreeMap::new());
-        let digests: Vec<_> = self.digests().collect();
-        Ok(parts(DIGESTS, digests, DIGESTS_PER_FRAME))
+        let frames = parts(DIGESTS, self.digests().collect(), DIGESTS_PER_FRAME);
+        Ok(self.begin(frames))
+    }
+
+    /// Begins a list. The other side has ended its one before and reads: the rest of ours goes first.
+    fn begin(&mut self, frames: Vec<Vec<u8>>) -> Orders {
+        let mut orders = self.say(usize::MAX);
+        self.unsaid.extend(frames);
+        orders.extend(self.say(AHEAD));
+        orders
+    }
+
+    /// Sends the next frames of the present list.
+    fn say(&mut self, most: usize) -> Orders {
+        let now = self.unsaid.len().min(most);
+        self.unsaid.drain(..now).map(Output::Send).collect()
     }
 
     fn compare(
@@ -190,7 +217,7 @@ impl Sync {
         }
         if !part.last {
             self.state = State::Comparing(theirs);
-            return Ok(Vec::new());
+            return Ok(self.say(1));
         }
         let ours: BTreeMap<_, _> = self.digests().collect();
         let codes: BTreeSet<_> = ours.keys().chain(theirs.keys()).cloned().collect();
@@ -202,9 +229,9 @@ impl Sync {
             let hashes = self.statements.hashes(code);
             hashes.map(|hash| (code.clone(), hash.digest()))
         });
-        let orders = parts(HELD, held.collect(), HELD_PER_FRAME);
+        let frames = parts(HELD, held.collect(), HELD_PER_FRAME);
         self.state = State::Listing(differing, BTreeSet::new());
-        Ok(orders)
+        Ok(self.begin(frames))
     }
 
     fn list(
@@ -217,7 +244,7 @@ impl Sync {
         theirs.extend(part.items);
         if !part.last {
             self.state = State::Listing(differing, theirs);
-            return Ok(Vec::new());
+            return Ok(self.say(1));
         }
         let lacking = differing.iter().flat_map(|code| {
             let ours = self.statements.about(code);
@@ -226,13 +253,11 @@ impl Sync {
         });
         let lacking: Vec<Statement> = lacking.take(MAX_ROSTER_STATEMENTS).collect();
         self.sent = lacking.len();
-        let mut orders: Orders = batches(lacking)
-            .iter()
-            .map(|batch| send(STATEMENTS, batch))
-            .collect();
-        orders.push(send(DONE, &true));
+        let batches = batches(lacking);
+        let frames = batches.iter().map(|batch| wire::frame(STATEMENTS, batch));
+        let frames = frames.chain([wire::frame(DONE, &true)]).collect();
         self.state = State::Taking;
-        Ok(orders)
+        Ok(self.begin(frames))
     }
 
     fn take(&mut self, batch: Vec<Statement>, now: Timestamp) -> Result<Orders, Outcome> {
@@ -256,6 +281,7 @@ impl Sync {
                 }
             }
         }
+        orders.extend(self.say(1));
         Ok(orders)
     }
 
@@ -337,39 +363,6 @@ where
     }
     orders.push(Output::Save(statement.into()));
     orders
-}
-
-/// Statements in as many batches as their frames need.
-pub(crate) fn batches(statements: Vec<Statement>) -> Vec<Vec<Statement>> {
-    let mut batches: Vec<Vec<Statement>> = Vec::new();
-    let mut room = 0;
-    for statement in statements {
-        let size = codec::encode(&statement).len();
-        if size > room || batches.is_empty() {
-            batches.push(Vec::new());
-            room = MAX_ENCODED.max(size);
-        }
-        room -= size;
-        if let Some(batch) = batches.last_mut() {
-            batch.push(statement);
-        }
-    }
-    batches
-}
-
-fn parts<T: Serialize>(kind: u8, items: Vec<T>, per_frame: usize) -> Orders {
-    let mut items = items.into_iter().peekable();
-    let mut orders = Vec::new();
-    loop {
-        let part = Part {
-            items: items.by_ref().take(per_frame).collect(),
-            last: items.peek().is_none(),
-        };
-        orders.push(send(kind, &part));
-        if part.last {
-            return orders;
-        }
-    }
 }
 
 fn send<T: Serialize + ?Sized>(kind: u8, message: &T) -> Output<Sync> {

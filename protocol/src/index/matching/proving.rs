@@ -15,10 +15,12 @@ use crate::ids::{Hash, Point};
 use crate::journal::Act;
 use crate::limits::MAX_CHUNK_ENTRIES;
 
-/// Our candidates sent, the peer's arriving.
+/// Our candidates on their way, the peer's arriving.
 pub(super) struct Listing {
     ground: Arc<Ground>,
     ours: Vec<Pair>,
+    /// How many frames of ours were sent.
+    sent: usize,
     theirs: Vec<Pair>,
 }
 
@@ -34,25 +36,36 @@ pub(super) struct Proving {
 }
 
 impl Listing {
-    /// Sends our candidates.
+    /// Sends the first of our candidates: the next ones go out for each frame of the peer's. Two
+    /// sides that sent all of theirs before they read would wait for each other.
     pub(super) fn begin(ground: Arc<Ground>, mut ours: Vec<Pair>, out: &mut Outputs) -> State {
         ours.sort_unstable();
         ours.dedup();
-        // An empty list is one empty frame.
-        let runs = ours.len().div_ceil(MAX_CHUNK_ENTRIES).max(1);
-        for run in 0..runs {
-            let from = run * MAX_CHUNK_ENTRIES;
-            let to = ours.len().min(from + MAX_CHUNK_ENTRIES);
-            out.push(send(&Frame::Candidates {
-                pairs: ours[from..to].to_vec(),
-                last: run + 1 == runs,
-            }));
-        }
-        State::Candidates(Self {
+        let mut listing = Self {
             ground,
             ours,
+            sent: 0,
             theirs: Vec::new(),
-        })
+        };
+        listing.send_next(out);
+        State::Candidates(listing)
+    }
+
+    /// Sends one more frame of ours; says whether there was one.
+    fn send_next(&mut self, out: &mut Outputs) -> bool {
+        // An empty list is one empty frame.
+        let runs = self.ours.len().div_ceil(MAX_CHUNK_ENTRIES).max(1);
+        if self.sent == runs {
+            return false;
+        }
+        let from = self.sent * MAX_CHUNK_ENTRIES;
+        let to = self.ours.len().min(from + MAX_CHUNK_ENTRIES);
+        self.sent += 1;
+        out.push(send(&Frame::Candidates {
+            pairs: self.ours[from..to].to_vec(),
+            last: self.sent == runs,
+        }));
+        true
     }
 }
 
@@ -78,8 +91,11 @@ impl Match {
             return Err(Reason::Candidates.into());
         }
         if !last {
+            listing.send_next(out);
             return Ok(State::Candidates(listing));
         }
+        // The peer has nothing more to send and reads.
+        while listing.send_next(out) {}
         let compared = compare(&listing.ours, &listing.theirs);
         let proving = Proving {
             ground: listing.ground,

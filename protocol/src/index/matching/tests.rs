@@ -219,7 +219,18 @@ fn adverts_of_several_chunks_and_links_of_several_batches_match() {
         Member::new("RH8", 1, 0..4500),
         Member::new("L83024", 2, 200..9000),
     );
-    let (left, right) = plain(&a, &b);
+    // A second frame of candidates goes out only when one of the other side's has come: sent all at
+    // once, both sides would write and neither read.
+    let (mut ahead, mut most) = ([0_i32; 2], 0);
+    let line: Line<'_> = &mut |side, frame| {
+        if let Frame::Candidates { .. } = decode(&frame) {
+            ahead[side as usize] += 1;
+            most = most.max((ahead[0] - ahead[1]).abs());
+        }
+        Some(frame)
+    };
+    let (left, right) = play((&a, &b), Default::default(), (honest(), honest()), line);
+    assert_eq!((ahead, most), ([2, 2], 1));
     let linked = a.linked(&left.matched().links);
     assert_eq!(linked.len(), 4300);
     assert_eq!(linked, b.linked(&right.matched().links));

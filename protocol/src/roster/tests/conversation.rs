@@ -273,3 +273,52 @@ fn silence_and_a_lost_line_have_names_and_nothing_follows_the_end() {
     let said = talk.handle(Input::Lost, NOW, &mut rng);
     assert!(matches!(&said[..], [Output::Close(Outcome::Lost)]));
 }
+
+/// Bytes of frames one side has sent and the other not read, at most, over a whole conversation in
+/// which each side hears a frame only when neither has anything more to send.
+#[test]
+fn two_nodes_that_lack_much_of_each_other_never_fill_the_line_in_both_directions() {
+    let mut base = founded();
+    for n in 0..6 {
+        join(&mut base, &format!("M{n}"), 10 + n, 30 + n);
+    }
+    let with = |members: std::ops::Range<u8>| {
+        let mut more = base.clone();
+        for n in members {
+            let name = format!("M{n}");
+            for u in 3..53 {
+                let Claim::Contact(mut long) = contact(u as u16) else {
+                    unreachable!()
+                };
+                let far = |n| line(&format!("/dns/{}/tcp/{n}", "x".repeat(380)));
+                long.addresses = (0..10).map(far).collect();
+                let said = said(&more, &name, (1, u), &Claim::Contact(long), 30 + n);
+                insert(&mut more, said).unwrap();
+            }
+        }
+        more
+    };
+    let (mut one, mut other) = (Side::new(&with(0..3)), Side::new(&with(3..6)));
+    let mut to_other: std::collections::VecDeque<_> = one.run(Input::Opened).into();
+    let mut to_one: std::collections::VecDeque<_> = other.run(Input::Opened).into();
+    let unread =
+        |line: &std::collections::VecDeque<Vec<u8>>| -> usize { line.iter().map(Vec::len).sum() };
+    let mut most = 0;
+    while !to_other.is_empty() || !to_one.is_empty() {
+        // What waits for somebody who cannot read because he writes himself.
+        most = most.max(unread(&to_other).min(unread(&to_one)));
+        if let Some(frame) = to_other.pop_front() {
+            to_one.extend(other.run(Input::Received(frame)));
+        }
+        if let Some(frame) = to_one.pop_front() {
+            to_other.extend(one.run(Input::Received(frame)));
+        }
+    }
+    assert_eq!(
+        (&one.ended, &other.ended),
+        (&synced(150, 150), &synced(150, 150))
+    );
+    assert!(one.bytes > 500_000, "{}", one.bytes);
+    assert!(most < 256 * 1024, "{most}");
+    assert_eq!(Roster::of(&one.held), Roster::of(&other.held));
+}
