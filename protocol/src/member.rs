@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::category::words;
+use crate::text::Line;
 
 words! {
     /// The kind of organisation a member is. Offers are made to kinds.
@@ -49,4 +50,14 @@ pub struct User {
     pub role: String,
     /// The member's own identifier of the user.
     pub id: String,
+}
+
+impl User {
+    /// Whether another member's node may keep and show this: a name, and each part a [`Line`], so
+    /// that nobody fills a journal or draws on the screen of whoever reads it.
+    pub fn is_plain(&self) -> bool {
+        let line = |text: &str| Line::try_from(text.to_owned()).is_ok();
+        let may_lack = |text: &str| text.is_empty() || line(text);
+        line(&self.name) && may_lack(&self.role) && may_lack(&self.id)
+    }
 }

@@ -295,6 +295,8 @@ impl Ask {
                 answer: None,
                 outcome: Outcome::Failed(fault.to_string()),
             })),
+            // A line that was only opened asked for nothing; whoever opens many fills no journal.
+            None if matches!(fault, Fault::Lost | Fault::Silent) => {}
             None if self.ended.exchange.is_none() => out.push(Output::Record(Act::Refused {
                 peer: Some(self.pair.peer.clone()),
                 what: fault.to_string(),

@@ -52,8 +52,8 @@ impl Ask {
         let user = self.pair.seal.open(&context, &request.user);
         let user = user.map_err(|_| Fault::Unfit("a user sealed to another"))?;
         let user: User = codec::decode(&user, MAX_FRAME)?;
-        if user.name.trim().is_empty() {
-            return Err(Fault::Unfit("a request without a named user"));
+        if !user.is_plain() {
+            return Err(Fault::Unfit("a request without a user named in plain text"));
         }
         if request.purpose == Purpose::Emergency && request.reason.is_none() {
             return Err(Fault::Unfit("an emergency without a reason"));

@@ -349,10 +349,23 @@ fn an_emergency_needs_a_named_user_and_a_reason() {
     );
     let without = |fault| (None, Some(Fault::Unfit(fault)));
     assert_eq!(named("Ada", None), without("an emergency without a reason"));
-    assert_eq!(
-        named(" ", Some("x")),
-        without("a request without a named user")
-    );
+    // Nor may a name draw on the screen of whoever reads the journal, or fill it.
+    for name in [" ", "Ada\u{1b}[2J", "Ada\nEve", &"A".repeat(500)] {
+        let why = "a request without a user named in plain text";
+        assert_eq!(named(name, Some("x")), without(why), "{name:?}");
+    }
+}
+
+#[test]
+fn a_line_that_is_only_opened_leaves_nothing_in_the_journal() {
+    for input in [Input::Lost, Input::DeadlinePassed] {
+        let (_, two) = pairs(defaults());
+        let mut holder = Side::new(Ask::holder(two), None);
+        holder.feed(Input::Opened, NOW);
+        holder.feed(input, NOW);
+        assert_eq!(holder.acts, []);
+        assert!(holder.ended.unwrap().fault.is_some());
+    }
 }
 
 #[test]
