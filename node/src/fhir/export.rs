@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use super::reference::Places;
 use super::{Resource, Rules};
 
+/// The largest Patient that is read to see whose bundle it is in, in bytes. One that is larger is
+/// nobody we know.
+const MAX_PATIENT: u64 = 2 * 1024 * 1024;
 /// Where an exported record's relative references start. Reserved by RFC 2606: it resolves nowhere.
 const BASE: &str = "https://fairshare.invalid";
 
@@ -26,19 +29,20 @@ fn manifest(plaintext: &mut impl Read) -> io::Result<Manifest> {
     codec::decode(&bytes, MAX_MANIFEST).map_err(io::Error::other)
 }
 
-/// Calls `with` for every item of a bundle's plaintext, with its body.
+/// Calls `with` for every item of a bundle's plaintext, with at `most` so many bytes of its body.
 fn each(
     mut plaintext: impl Read,
+    most: impl Fn(&Item) -> u64,
     mut with: impl FnMut(&Item, &[u8]) -> io::Result<()>,
 ) -> io::Result<Manifest> {
     let manifest = manifest(&mut plaintext)?;
     let mut body = Vec::new();
     for item in &manifest.items {
         body.clear();
-        plaintext
-            .by_ref()
-            .take(item.length)
-            .read_to_end(&mut body)?;
+        let wanted = item.length.min(most(item));
+        plaintext.by_ref().take(wanted).read_to_end(&mut body)?;
+        let mut rest = plaintext.by_ref().take(item.length - wanted);
+        io::copy(&mut rest, &mut io::sink())?;
         with(item, &body)?;
     }
     Ok(manifest)
@@ -53,12 +57,17 @@ pub fn is_about(plaintext: impl Read, key: &IndexKey, today: Date) -> io::Result
     let rules = Rules::new(false, today);
     let places = Places::at([]);
     let mut ours = true;
-    each(plaintext, |item, body| {
-        if !matches!(&item.content, Content::Record { kind, .. } if kind == "Patient") {
+    let is_patient =
+        |item: &Item| matches!(&item.content, Content::Record { kind, .. } if kind == "Patient");
+    // Whoever showed it chose its size: nothing else of it is held in memory.
+    let most = |item: &Item| if is_patient(item) { MAX_PATIENT } else { 0 };
+    each(plaintext, most, |item, body| {
+        if !is_patient(item) {
             return Ok(());
         }
-        let read = str::from_utf8(body)
-            .ok()
+        let whole = Some(body).filter(|body| body.len() as u64 == item.length);
+        let read = whole
+            .and_then(|body| str::from_utf8(body).ok())
             .and_then(|text| Resource::read(text, None, &places, &rules).ok());
         let Some(patient) = read.and_then(|resource| resource.patient) else {
             // A Patient that cannot be read is nobody we know.
@@ -103,33 +112,37 @@ pub fn write(filed: &Filed, plaintext: impl Read, out: &mut impl Write) -> io::R
             "data": data_encoding::BASE64.encode(body),
         })
     };
-    let manifest = each(plaintext, |item, body| {
-        let (url, resource) = match &item.content {
-            Content::Record { kind, id, urn, .. } | Content::Supporting { kind, id, urn } => {
-                let url = urn.clone().unwrap_or_else(|| format!("{base}/{kind}/{id}"));
-                if matches!(item.content, Content::Record { .. }) {
-                    targets.push(json!({ "reference": url }));
+    let manifest = each(
+        plaintext,
+        |_| u64::MAX,
+        |item, body| {
+            let (url, resource) = match &item.content {
+                Content::Record { kind, id, urn, .. } | Content::Supporting { kind, id, urn } => {
+                    let url = urn.clone().unwrap_or_else(|| format!("{base}/{kind}/{id}"));
+                    if matches!(item.content, Content::Record { .. }) {
+                        targets.push(json!({ "reference": url }));
+                    }
+                    match serde_json::from_slice::<&RawValue>(body) {
+                        Ok(raw) if raw.get().starts_with('{') => (url, raw.get().to_owned()),
+                        // Not FHIR at all: handed on as the bytes that came.
+                        _ => (url, binary("application/octet-stream", body).to_string()),
+                    }
                 }
-                match serde_json::from_slice::<&RawValue>(body) {
-                    Ok(raw) if raw.get().starts_with('{') => (url, raw.get().to_owned()),
-                    // Not FHIR at all: handed on as the bytes that came.
-                    _ => (url, binary("application/octet-stream", body).to_string()),
+                Content::Attachment { name, media } => {
+                    let url = match name.contains(':') {
+                        true => name.clone(),
+                        false => format!("{base}/{name}"),
+                    };
+                    (url, binary(media, body).to_string())
                 }
-            }
-            Content::Attachment { name, media } => {
-                let url = match name.contains(':') {
-                    true => name.clone(),
-                    false => format!("{base}/{name}"),
-                };
-                (url, binary(media, body).to_string())
-            }
-        };
-        write!(
-            out,
-            r#"{{"fullUrl":{},"resource":{resource}}},"#,
-            Value::from(url)
-        )
-    })?;
+            };
+            write!(
+                out,
+                r#"{{"fullUrl":{},"resource":{resource}}},"#,
+                Value::from(url)
+            )
+        },
+    )?;
     let who = |code: &str| {
         json!({ "identifier": {
             "system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": code
@@ -230,6 +243,43 @@ mod tests {
         assert!(!check("9990001235", "1949-11-08"));
         let (_, plain) = filed(&[record(Category::Demographics, "Patient", b"not json")]);
         assert!(!is_about(&plain[..], &key(), "2026-11-23".parse().unwrap()).unwrap());
+    }
+
+    /// Gives zeros where a bundle is long, and remembers the most it was asked for at once.
+    struct Long<'a> {
+        head: &'a [u8],
+        zeros: u64,
+        most: usize,
+    }
+
+    impl Read for Long<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.most = self.most.max(into.len());
+            if !self.head.is_empty() {
+                return self.head.read(into);
+            }
+            let read = into.len().min(self.zeros as usize);
+            into[..read].fill(0);
+            self.zeros -= read as u64;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn a_large_body_is_never_held_in_memory_to_see_whose_it_is() {
+        for (kind, ours) in [("Observation", true), ("Patient", false)] {
+            let (mut filed, _) = filed(&[record(Category::Results, kind, b"")]);
+            filed.manifest.items[0].length = 200 * 1024 * 1024;
+            let head = filed.manifest.head().unwrap();
+            let mut long = Long {
+                head: &head,
+                zeros: filed.manifest.items[0].length,
+                most: 0,
+            };
+            let found = is_about(&mut long, &key(), "2026-11-23".parse().unwrap());
+            assert_eq!(found.unwrap(), ours, "{kind}");
+            assert!(long.most <= 2 * MAX_PATIENT as usize, "{}", long.most);
+        }
     }
 
     #[test]

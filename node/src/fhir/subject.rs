@@ -98,6 +98,13 @@ fn only(
     resource: &Json<'_>,
     places: &Places,
 ) -> Result<Subject, Refusal> {
+    // Each may lead through all that is inside the resource.
+    if references.len() > MAX_TARGETS {
+        return Err(Refusal::TooMany {
+            what: "references to its person",
+            limit: MAX_TARGETS,
+        });
+    }
     let mut found: Option<Person> = None;
     let mut otherwise = Refusal::NobodyNamed(element);
     for reference in references {
@@ -346,5 +353,15 @@ mod tests {
             matches!(display, Refusal::DeadReference(_)) && !display.to_string().contains("Peter")
         );
         assert_eq!(refused("OperationOutcome", "{}").code(), "not-care");
+        let many = vec![r##"{"reference":"#x"}"##; 20_000].join(",");
+        let inside = vec![r#"{"resourceType":"Patient","id":"y"}"#; 20_000].join(",");
+        let text = format!(r#"{{"subject":[{many}],"contained":[{inside}]}}"#);
+        assert_eq!(
+            refused("Account", &text),
+            Refusal::TooMany {
+                what: "references to its person",
+                limit: MAX_TARGETS
+            }
+        );
     }
 }
