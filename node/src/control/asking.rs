@@ -1,7 +1,8 @@
 //! `ask`: everybody a person is linked with, at the same time, and how complete the answer is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairshare_protocol::category::{Lane, Purpose};
 use fairshare_protocol::control::exchange::{Ask, AskReport, AskState, AskedPeer, Counts};
@@ -13,12 +14,19 @@ use fairshare_protocol::ids::ExchangeId;
 use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Roster;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::Progress;
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::drive::now;
 use crate::engine::finding;
 use crate::node::Node;
+
+/// How long whoever asked waits for the slowest member.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STILL_ARRIVING: &str =
+    "no whole answer yet; `fairshare received list` shows it once it is here";
+const BROKE_OFF: &str = "this node broke the exchange off; its log says why";
 
 /// Asks peers about one person.
 ///
@@ -49,6 +57,7 @@ pub async fn ask(
     let counts = node.records.counts().map_err(|error| wrong(&error))?;
     let mut peers = Vec::new();
     let mut asked = JoinSet::new();
+    let mut outstanding = BTreeMap::new();
     for peer in known {
         if !question.peers.is_empty() && !question.peers.contains(&peer.code) {
             continue;
@@ -71,15 +80,41 @@ pub async fn ask(
             user: user.clone(),
         };
         let (node, roster) = (Arc::clone(node), Arc::clone(&roster));
+        outstanding.insert(peer.code.clone(), peer.clone());
         asked.spawn(async move { one(&node, &roster, &peer, plan).await });
     }
     let total = asked.len() as u64;
-    while let Some(one) = asked.join_next().await {
-        let one = one.map_err(|error| wrong(&error))??;
-        peers.push(one);
+    // Nobody waits for the slowest: what one member sends takes as long as that member likes.
+    let patience = sleep(PATIENCE);
+    tokio::pin!(patience);
+    loop {
+        let one = tokio::select! {
+            one = asked.join_next() => one,
+            () = &mut patience => break,
+        };
+        match one {
+            None => break,
+            Some(Ok(one)) => {
+                outstanding.remove(&one.code);
+                peers.push(one);
+            }
+            // It stays outstanding; the others are not the worse for it.
+            Some(Err(error)) => tracing::error!(%error, "asking one member broke off"),
+        }
         let done = total - asked.len() as u64;
         progress.step(done, Some(total), "peers", "asking");
     }
+    let late = !asked.is_empty();
+    // What still arrives is filed and journaled as ever.
+    asked.detach_all();
+    peers.extend(outstanding.into_values().map(|peer| {
+        let why = if late { STILL_ARRIVING } else { BROKE_OFF };
+        AskedPeer {
+            state: AskState::Failed,
+            why: Some(why.to_owned()),
+            ..not_asked(&peer)
+        }
+    }));
     peers.sort_by(|a, b| a.code.cmp(&b.code));
     Ok(AskReport {
         now: now(),
@@ -140,25 +175,28 @@ fn not_asked(peer: &FindPeer) -> AskedPeer {
     }
 }
 
-async fn one(
-    node: &Arc<Node>,
-    roster: &Roster,
-    peer: &FindPeer,
-    plan: Plan,
-) -> Result<AskedPeer, Failure> {
+async fn one(node: &Arc<Node>, roster: &Roster, peer: &FindPeer, plan: Plan) -> AskedPeer {
     let mut report = not_asked(peer);
     let pair = match pair(node, roster, &peer.code) {
         Ok(pair) => pair,
         Err(why) => {
             report.state = AskState::Unreachable;
             report.why = Some(why);
-            return Ok(report);
+            return report;
         }
     };
     let flows = pair.terms.purposes.get(&plan.purpose);
     report.one_sided = flows.is_some_and(|flows| flows.one_sided());
-    let asked = asking::ask(node, &pair, plan).await;
-    let Asked { ended, took } = asked.map_err(|error| Failure::from_error(WRONG, &error))?;
+    let Asked { ended, took } = match asking::ask(node, &pair, plan).await {
+        Ok(asked) => asked,
+        Err(error) => {
+            // Of this one exchange: the others go on.
+            tracing::error!(peer = %peer.code, %error, "an exchange was broken off by this node");
+            report.state = AskState::Failed;
+            report.why = Some(error.to_string());
+            return report;
+        }
+    };
     report.ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match ended {
         Ok(ended) => {
@@ -169,7 +207,7 @@ async fn one(
             report.why = Some(why);
         }
     }
-    Ok(report)
+    report
 }
 
 fn fill(report: &mut AskedPeer, ended: Ended) {

@@ -94,15 +94,20 @@ impl Exchanges {
         self.statements.load(hash.as_bytes())
     }
 
-    /// Files a received bundle, or puts it into quarantine, as its verdict says.
+    /// Files a received bundle, or puts it into quarantine, as its verdict says. Says whether it
+    /// did: a peer chooses the id of an exchange it begins, and must not replace with it what came
+    /// in another.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn file(&self, received: &Received) -> Result<(), Error> {
+    pub fn file(&self, received: &Received) -> Result<bool, Error> {
         let exchange = received.filed.exchange;
         let of = [&received.filed.person.0.0[..], exchange.as_bytes()].concat();
-        self.received.put(exchange.as_bytes(), received)?;
-        self.received_of.put(&of, &())
+        if !self.received.put_new(exchange.as_bytes(), received)? {
+            return Ok(false);
+        }
+        self.received_of.put(&of, &())?;
+        Ok(true)
     }
 
     /// The bundle received in that exchange.
@@ -170,9 +175,58 @@ impl Exchanges {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
+    use fairshare_protocol::category::Purpose;
     use fairshare_protocol::crypto::seal::SecretKey;
-    use fairshare_protocol::ids::Fixed;
+    use fairshare_protocol::exchange::answer::Verdict;
+    use fairshare_protocol::exchange::bundle::Manifest;
+    use fairshare_protocol::ids::{Fixed, OdsCode};
+    use fairshare_protocol::index::key::IndexKey;
+    use fairshare_protocol::time::Timestamp;
+
+    /// A member was asked in exchange 5 and showed its bundle; then it, or another it told the id,
+    /// begins an exchange 5 of its own and shows something in return.
+    #[test]
+    fn what_came_in_one_exchange_is_not_replaced_by_another_of_the_same_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SecretKey::new([1; 32]);
+        let store = Store::open(&dir.path().join("s"), &dir.path().join("b"), key).unwrap();
+        let exchanges = Exchanges::open(&store).unwrap();
+        let received = |from: &str, in_return| {
+            let from: OdsCode = from.parse().unwrap();
+            let mut blob = store.blobs().create().unwrap();
+            blob.write_all(from.as_str().as_bytes()).unwrap();
+            let manifest = Manifest {
+                author: from.clone(),
+                as_of: Timestamp(1),
+                subject: IndexKey {
+                    nhs: "9990001235".parse().unwrap(),
+                    born: "1948-11-08".parse().unwrap(),
+                },
+                items: vec![],
+            };
+            let filed = Filed {
+                exchange: ExchangeId::new([5; 16]),
+                from,
+                person: PersonId(Fixed([1; 16])),
+                commitment: Commitment::new([2; 32]),
+                purpose: Purpose::Care,
+                at: Timestamp(2),
+                in_return,
+                manifest,
+                verdict: Verdict::Opened,
+                shown: Hash::new([3; 32]),
+            };
+            let plaintext = blob.finish().unwrap();
+            Received { filed, plaintext }
+        };
+        assert!(exchanges.file(&received("RH8", false)).unwrap());
+        assert!(!exchanges.file(&received("RA9", true)).unwrap());
+        let kept = exchanges.received(&ExchangeId::new([5; 16])).unwrap();
+        assert_eq!(kept.unwrap().filed.from.as_str(), "RH8");
+    }
 
     #[test]
     fn the_journals_names_of_a_person_are_many_and_open_here_only() {
