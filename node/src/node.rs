@@ -48,6 +48,8 @@ pub struct Node {
     pub matching: Turns,
     /// Whose advert is being fetched.
     pub fetching: Turns,
+    /// Whose turn it is to be answered a match.
+    pub answering: Turns,
     /// When the node was opened.
     pub opened: Timestamp,
     /// What opening the journal found.
@@ -80,6 +82,7 @@ impl Node {
             adverts: Adverts::default(),
             matching: Turns::default(),
             fetching: Turns::default(),
+            answering: Turns::default(),
             config,
             keys,
             journal,

@@ -356,7 +356,7 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
             let index = &mesh.all[at].node.index;
             let handle = index.handle(&key(number), peer).unwrap();
             if let Some((match_id, handle)) = handle {
-                let named = index.person(&match_id, &handle).unwrap();
+                let named = index.person(peer, &match_id, &handle).unwrap();
                 assert_eq!(named, Some(key(number)), "a handle names its person");
             }
             handle
@@ -413,7 +413,8 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
     );
     let index = &mesh.all[0].node.index;
     let (_, handle) = index.handle(&key(50), &b).unwrap().unwrap();
-    assert_eq!(index.person(&found.match_id, &handle).unwrap(), None);
+    let named = |match_id| index.person(&b, match_id, &handle).unwrap();
+    assert_eq!(named(&found.match_id), None);
     mesh.stop().await;
 }
 

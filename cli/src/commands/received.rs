@@ -14,8 +14,11 @@ use crate::output::{bytes, count};
 /// What peers have shown
 #[derive(Debug, clap::Subcommand)]
 pub enum Received {
+    /// List the bundles received, newest first
     List(List),
+    /// Show what is in one bundle
     Show(Show),
+    /// Write one bundle as a FHIR Bundle with its provenance
     Export(Export),
 }
 
@@ -58,7 +61,7 @@ impl List {
                 return;
             }
             let head = [
-                "EXCHANGE", "FROM", "RECEIVED", "PURPOSE", "HOW", "RECORDS", "FILES", "SIZE",
+                "EXCHANGE", "FROM", "RECEIVED", "PURPOSE", "", "RECORDS", "FILES", "SIZE",
             ];
             page.table(&head, bundles.iter().map(row).collect());
         });
@@ -70,10 +73,10 @@ fn row(bundle: &ReceivedBundle) -> Vec<String> {
     let note = match (bundle.quarantined, bundle.in_return) {
         (true, _) => "quarantine",
         (_, true) => "in return",
-        _ => "asked",
+        _ => "asked for",
     };
     vec![
-        bundle.exchange.short(),
+        bundle.exchange.to_string(),
         bundle.from.to_string(),
         bundle.at.to_string(),
         bundle.purpose.to_string(),
@@ -84,40 +87,21 @@ fn row(bundle: &ReceivedBundle) -> Vec<String> {
     ]
 }
 
-/// The exchange that is named, or whose name begins so and no other's does.
-async fn named(client: &Client, begins: &str) -> Result<ExchangeId, Failure> {
-    if let Ok(exchange) = begins.parse() {
-        return Ok(exchange);
-    }
-    let listed = client.ask(exchange::ListReceived { person: None }).await?;
-    let found = listed.iter().map(|bundle| bundle.exchange);
-    let mut found = found.filter(|exchange| exchange.to_string().starts_with(begins));
-    match (found.next(), found.next()) {
-        (Some(exchange), None) => Ok(exchange),
-        (several, _) => {
-            let number = several.map_or("nothing", |_| "more than one bundle");
-            let fact = format!("{number} was received in an exchange that begins `{begins}`");
-            let remedy = "`fairshare received list` shows what was";
-            Err(Failure::new(WRONG, fact, remedy))
-        }
-    }
-}
-
 /// Show what is in one bundle
 ///
 /// That somebody looked is journaled first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  $ fairshare received show 6f1c9e0b")]
+  $ fairshare received show 6f1c9e0b7a5d4c3e8f2a1b0c9d8e7f60")]
 pub struct Show {
-    /// The exchange it came in, or how it begins
+    /// The exchange it came in
     #[arg(value_name = "EXCHANGE")]
-    exchange: String,
+    exchange: ExchangeId,
 }
 
 impl Show {
     async fn run(self, client: &Client) -> Result<u8, Failure> {
-        let exchange = named(client, &self.exchange).await?;
+        let exchange = self.exchange;
         let shown = client.ask(exchange::ShowReceived { exchange }).await?;
         client.output.answer(&shown, |page| {
             let bundle = &shown.bundle;
@@ -152,11 +136,11 @@ impl Show {
 /// That somebody exported is journaled first. Exits 3 for a bundle in quarantine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  $ fairshare received export 6f1c9e0b --to bundle.json")]
+  $ fairshare received export 6f1c9e0b7a5d4c3e8f2a1b0c9d8e7f60 --to bundle.json")]
 pub struct Export {
-    /// The exchange it came in, or how it begins
+    /// The exchange it came in
     #[arg(value_name = "EXCHANGE")]
-    exchange: String,
+    exchange: ExchangeId,
     /// The file to write; there must be none yet
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
@@ -168,7 +152,7 @@ impl Export {
             let fact = format!("{}: {error}", self.to.display());
             Failure::new(WRONG, fact, "name a file in a directory that is there")
         })?;
-        let exchange = named(client, &self.exchange).await?;
+        let exchange = self.exchange;
         let written = client
             .ask(exchange::ExportReceived { exchange, to })
             .await?;

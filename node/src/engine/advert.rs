@@ -13,7 +13,7 @@ use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::roster::Roster;
 use rayon::prelude::*;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::drive::{Effects, Error, drive, now};
@@ -37,7 +37,7 @@ pub struct Ours {
 
 /// Holds our advert once it was needed. One is made at a time.
 #[derive(Default)]
-pub struct Adverts(Mutex<Option<Arc<Ours>>>);
+pub struct Adverts(Arc<Mutex<Option<Arc<Ours>>>>);
 
 impl Adverts {
     /// Our advert as it stands, made if there is none for this epoch.
@@ -45,13 +45,13 @@ impl Adverts {
     /// # Errors
     /// If the store fails.
     pub async fn standing(&self, node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Error> {
-        let mut held = self.0.lock().await;
+        let held = Arc::clone(&self.0).lock_owned().await;
         if let Some(ours) = &*held
             && of_now(ours, roster)
         {
             return Ok(Arc::clone(ours));
         }
-        self.make(&mut held, node, roster).await
+        make(held, node, roster).await
     }
 
     /// Our advert with everybody in it who can be by now.
@@ -59,25 +59,27 @@ impl Adverts {
     /// # Errors
     /// If the store fails.
     pub async fn newest(&self, node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Error> {
-        let mut held = self.0.lock().await;
+        let held = Arc::clone(&self.0).lock_owned().await;
         if let Some(ours) = &*held
             && of_now(ours, roster)
             && ours.import == node.records.visible()
         {
             return Ok(Arc::clone(ours));
         }
-        self.make(&mut held, node, roster).await
+        make(held, node, roster).await
     }
+}
 
-    async fn make(
-        &self,
-        held: &mut Option<Arc<Ours>>,
-        node: &Arc<Node>,
-        roster: &Roster,
-    ) -> Result<Arc<Ours>, Error> {
+type Held = OwnedMutexGuard<Option<Arc<Ours>>>;
+
+/// Makes our advert to its end, also when whoever needed it has gone: of two made at the same time
+/// both would be signed for one generation.
+async fn make(mut held: Held, node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Error> {
+    let (node, federation) = (Arc::clone(node), roster.federation());
+    let epoch = roster.charter().epoch(now());
+    let making = async move {
         let before = held.clone();
-        let (here, federation) = (Arc::clone(node), roster.federation());
-        let epoch = roster.charter().epoch(now());
+        let here = Arc::clone(&node);
         let made = spawn_blocking(move || {
             let before = match before {
                 Some(before) => Some(before),
@@ -129,7 +131,8 @@ impl Adverts {
         };
         *held = Some(Arc::clone(&ours));
         Ok(ours)
-    }
+    };
+    tokio::spawn(making).await?
 }
 
 fn of_now(ours: &Ours, roster: &Roster) -> bool {
@@ -317,9 +320,10 @@ pub async fn fetch(
     match &outcome {
         Outcome::Fetched(_) => node.index.complete(peer, now())?,
         Outcome::Failed(Failure::TwoHeaders(evidence)) => node.index.accuse(evidence)?,
-        Outcome::Failed(Failure::Void(void)) if !matches!(void, Void::Epoch { .. }) => {
+        // Found when all of it was here; of any other void advert nothing was kept.
+        Outcome::Failed(Failure::Void(Void::Identity | Void::Repeated)) => {
             let (index, peer) = (node.index.clone(), peer.clone());
-            spawn_blocking(move || index.forget_peer(&peer)).await??;
+            spawn_blocking(move || index.forget_entries(&peer)).await??;
         }
         _ => {}
     }
@@ -327,13 +331,16 @@ pub async fn fetch(
     Ok(outcome)
 }
 
-/// The keys of everybody's adverts but the peer's: nobody may use another's.
+/// Our key, and those other members have shown to be theirs by a match: nobody may use another's.
+/// A key that a member only published might be copied from the one it is refused to.
 fn taken(node: &Node, roster: &Roster, peer: &OdsCode) -> Result<BTreeSet<Point>, Error> {
     let mut taken = BTreeSet::new();
     let others = roster.members().map(|member| &member.code);
     for code in others.filter(|code| *code != peer && *code != node.code()) {
         let held = node.index.peer(code)?.map(|held| held.header);
-        taken.extend(held.and_then(|held| Some(held.peek().ok()?.key)));
+        let matched = node.index.matched(code)?.map(|with| with.theirs);
+        let proved = held.filter(|held| matched == Some(held.hash()));
+        taken.extend(proved.and_then(|held| Some(held.peek().ok()?.key)));
     }
     let own = node.index.own()?.map(|own| own.header);
     taken.extend(own.and_then(|own| Some(own.peek().ok()?.key)));

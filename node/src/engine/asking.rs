@@ -16,6 +16,7 @@ use rand::Rng;
 use tokio::task::spawn_blocking;
 
 use super::drive::{Effects, Error, drive, now};
+use super::finding::looked_for;
 use super::showing::{self, Bundle};
 use crate::fhir::export;
 use crate::import::day_of;
@@ -145,20 +146,25 @@ impl Asking {
         handle: Handle,
     ) -> Result<Case, Error> {
         let index = &self.node.index;
-        let mut found = index.person(&match_id, &handle)?;
-        // A handle is one peer's: whoever else sends it has no business with it.
-        if let Some(key) = &found
-            && index.handle(key, &self.peer)? != Some((match_id, handle))
-        {
-            found = None;
-        }
+        let found = index.person(&self.peer, &match_id, &handle)?;
         Ok(Case {
-            subject: found
-                .map(|key| subject(&self.node, key))
-                .transpose()?
-                .flatten(),
+            subject: found.map(|key| self.linked(key)).transpose()?,
             earlier: self.node.exchanges.executed(exchange)?,
             stopped: false,
+        })
+    }
+
+    /// Whom a proven link is about. Who is held no more, or no longer in the index, looks on the
+    /// wire like anybody there is nothing to show of: another answer would tell why.
+    fn linked(&self, key: IndexKey) -> Result<Subject, Error> {
+        if let Some(subject) = subject(&self.node, key)? {
+            return Ok(subject);
+        }
+        let person = looked_for(&self.node, &key);
+        Ok(Subject {
+            person,
+            key,
+            commitment: self.node.exchanges.commit_to(person)?,
         })
     }
 
@@ -227,7 +233,11 @@ impl Effects<Ask> for Asking {
                     filed: *filed,
                     plaintext,
                 };
-                self.node.exchanges.file(&received)?;
+                if !self.node.exchanges.file(&received)? {
+                    return Err(Error::Broken(
+                        "the exchange's id was used before: nothing of it is filed",
+                    ));
+                }
                 self.spooled = None;
             }
         }

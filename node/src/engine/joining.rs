@@ -30,6 +30,8 @@ pub async fn receive(
     let Some(statements) = node.membership.statements() else {
         return Ok(None);
     };
+    // As with members: nothing is told that is not durable.
+    node.store.commit().await?;
     let waiting = node.membership.waiting();
     let machine = Steward::new(node.code().clone(), statements, waiting, stranger);
     let places = (&node.journal, &node.store);
@@ -57,11 +59,7 @@ pub async fn knock(
     let frames = opened.await?;
     let places = (&node.journal, &node.store);
     let machine = Newcomer::new(request);
-    let outcome = drive(machine, frames, places, &mut Entering(Arc::clone(node))).await?;
-    if !matches!(outcome, Outcome::Welcome(_)) {
-        network.leave(key).await?;
-    }
-    Ok(outcome)
+    drive(machine, frames, places, &mut Entering(Arc::clone(node))).await
 }
 
 /// Between two attempts to bring a request, at first and at most.

@@ -160,6 +160,9 @@ pub async fn answer(
     peer: &OdsCode,
     frames: Frames,
 ) -> Result<MatchedWith, Error> {
+    // However many a peer begins at once, it costs this node one at a time.
+    let turn = node.answering.with(peer);
+    let _turn = turn.lock().await;
     let ready = prepare(node, peer, false).await?;
     ready.run(node, peer, frames).await
 }
@@ -285,7 +288,12 @@ impl Effects<Match> for Matching {
         match save {
             Save::Kept(kept) => {
                 let (ours, theirs) = &self.pair;
-                Ok(self.index.keep(self.epoch, ours, theirs, &kept)?)
+                if self.index.keep(self.epoch, ours, theirs, &kept)? {
+                    return Ok(());
+                }
+                Err(drive::Error::Broken(
+                    "the peer says different things in two conversations about one match",
+                ))
             }
             Save::Links(matched) => {
                 let (index, ours, with) = (

@@ -24,6 +24,9 @@ pub async fn talk(
     let Some(statements) = node.membership.statements() else {
         return Ok(None);
     };
+    // What is held may not be durable yet; a statement of our own that was told and then lost
+    // would have a successor with the same number.
+    node.store.commit().await?;
     let machine = sync::Sync::new(statements, Some(peer));
     let places = (&node.journal, &node.store);
     let outcome = drive(machine, frames, places, &mut Learning(Arc::clone(node))).await?;

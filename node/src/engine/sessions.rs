@@ -56,9 +56,11 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     }
 }
 
-/// Keeps the network to the members of the roster, and tells peers what is new.
+/// Keeps the network to the members of the roster, and tells peers what is new: all at the same
+/// time, so that none who is slow or silent delays the others, or what comes next.
 async fn follow(node: Arc<Node>, network: Network) {
     let mut changes = node.membership.changes();
+    let mut telling = JoinSet::new();
     changes.mark_changed();
     while changes.changed().await.is_ok() {
         tokio::time::sleep(SETTLE).await;
@@ -66,9 +68,13 @@ async fn follow(node: Arc<Node>, network: Network) {
         if network.set_members(roster::contacts(&node)).await.is_err() {
             return;
         }
+        while telling.try_join_next().is_some() {}
         for peer in network.peers().await.into_iter().flatten() {
             if peer.connected {
-                noted("roster", roster::begin(&node, &network, peer.key)).await;
+                let (node, network) = (Arc::clone(&node), network.clone());
+                telling.spawn(async move {
+                    noted("roster", roster::begin(&node, &network, peer.key)).await;
+                });
             }
         }
     }

@@ -6,7 +6,7 @@
 //! | `adverts` | `own`, or `peer ` and a code | [`OwnAdvert`], [`PeerAdvert`] |
 //! | `matches` | our header, the peer's | epoch and [`Kept`] |
 //! | `matched` | code | [`MatchedWith`] |
-//! | `links` | match, handle | epoch and the person's index key |
+//! | `links` | match, handle | epoch, the peer's code and the person's index key |
 //! | `linked` | name of an index key, code | match and handle |
 //! | `indexed` | name of an index key | epoch and generation of our advert that took them in |
 //! | `evidence` | hash | [`Evidence`] |
@@ -15,6 +15,8 @@
 //! what deleting an epoch deletes. A handle is honoured only from `links`, which only a match both
 //! sides proved writes. Handles of a superseded match stay until the end of the next epoch, for a
 //! peer that has not finished the new one.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fairshare_protocol::codec;
 use fairshare_protocol::crypto::hash;
@@ -67,6 +69,8 @@ pub struct Index {
     linked: Table,
     indexed: Table,
     evidence: Table,
+    /// Held while what is kept of a match is changed.
+    keeping: Arc<Mutex<()>>,
 }
 
 impl Index {
@@ -84,6 +88,7 @@ impl Index {
             indexed: store.table("indexed")?,
             evidence: store.table("evidence")?,
             store: store.clone(),
+            keeping: Arc::default(),
         })
     }
 
@@ -96,12 +101,18 @@ impl Index {
         Ok(found.map(|(_, kept)| kept).unwrap_or_default())
     }
 
-    /// Keeps what was said in the match of these two headers.
+    /// Keeps what was said in the match of these two headers. Says whether it fits what was kept
+    /// before: of two conversations about one match, none may hear another word than the other.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn keep(&self, epoch: u32, ours: &Hash, theirs: &Hash, kept: &Kept) -> Result<(), Error> {
-        self.matches.put(&pair(ours, theirs), &(epoch, kept))
+    pub fn keep(&self, epoch: u32, ours: &Hash, theirs: &Hash, kept: &Kept) -> Result<bool, Error> {
+        let _one = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(kept) = together(self.kept(ours, theirs)?, kept.clone()) else {
+            return Ok(false);
+        };
+        self.matches.put(&pair(ours, theirs), &(epoch, kept))?;
+        Ok(true)
     }
 
     /// Keeps evidence against a member.
@@ -130,8 +141,8 @@ impl Index {
         matches.apply()?;
         let mut gone = Vec::new();
         let mut links = self.links.batch();
-        for row in self.links.scan::<(u32, IndexKey)>(b"") {
-            let (key, (of, _)) = row?;
+        for row in self.links.scan::<links::Link>(b"") {
+            let (key, (of, ..)) = row?;
             if old(of) {
                 gone.extend(key.get(..32).map(<[u8]>::to_vec));
                 links.remove(&key);
@@ -155,6 +166,24 @@ impl Index {
         let text = person.expose();
         self.store.name("index key", &[text.as_bytes()])
     }
+}
+
+/// What two conversations about one match have heard, unless they heard different things.
+fn together(one: Kept, other: Kept) -> Option<Kept> {
+    fn either<T>(one: Option<T>, other: Option<T>, same: fn(&T, &T) -> bool) -> Option<Option<T>> {
+        match (one, other) {
+            (Some(one), Some(other)) => same(&one, &other).then_some(Some(one)),
+            (one, other) => Some(one.or(other)),
+        }
+    }
+    Some(Kept {
+        opening: either(one.opening, other.opening, |a, b| a.hash() == b.hash())?,
+        committed: either(one.committed, other.committed, |a, b| a == b)?,
+        commitment: either(one.commitment, other.commitment, |a, b| {
+            a.hash() == b.hash()
+        })?,
+        done: one.done || other.done,
+    })
 }
 
 fn pair(ours: &Hash, theirs: &Hash) -> [u8; 64] {

@@ -198,15 +198,16 @@ impl Index {
         self.adverts.put(&peer_key(peer), &held)
     }
 
-    /// Forgets what is here of a peer's advert.
+    /// Forgets the entries of a peer's advert. Its header stays: the peer has signed it, and
+    /// whoever is allowed another for the same generation sees the first round of another match.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn forget_peer(&self, peer: &OdsCode) -> Result<(), Error> {
-        let held = self.peer(peer)?;
-        self.adverts.remove(&peer_key(peer))?;
-        self.store.commit_now()?;
-        held.map_or(Ok(()), |held| self.remove(&held.entries))
+    pub fn forget_entries(&self, peer: &OdsCode) -> Result<(), Error> {
+        match self.peer(peer)? {
+            Some(held) => self.begin_peer(peer, held.header),
+            None => Ok(()),
+        }
     }
 
     /// The entries of a peer's advert that are here. Blocks.

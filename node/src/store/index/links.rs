@@ -8,6 +8,9 @@ use fairshare_protocol::index::matching::links::Matched;
 use super::{Index, MatchedWith};
 use crate::store::Error;
 
+/// A row of `links`: the epoch, the peer, the person.
+pub(super) type Link = (u32, OdsCode, IndexKey);
+
 impl Index {
     /// Keeps proven links in place of those before. Durable after the next commit.
     ///
@@ -37,7 +40,7 @@ impl Index {
             let person = person.ok_or(Error::Shape { table: "adverts" })?;
             links.put(
                 &handle_key(&matched.match_id, &link.handle),
-                &(with.epoch, person),
+                &(with.epoch, &matched.peer, person),
             );
             let name = self.person_key(person, &matched.peer);
             linked.put(&name, &(matched.match_id, link.handle));
@@ -56,15 +59,20 @@ impl Index {
         self.matched.load(peer.as_str().as_bytes())
     }
 
-    /// Whom a handle names: only handles of links both sides proved do.
+    /// Whom a handle names that `peer` sent: only handles of links both sides proved do, and each
+    /// is one peer's. One of a superseded match still does, for a peer that has not finished the
+    /// new one: care does not wait for a match.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn person(&self, match_id: &MatchId, handle: &Handle) -> Result<Option<IndexKey>, Error> {
-        let found = self
-            .links
-            .load::<(u32, IndexKey)>(&handle_key(match_id, handle))?;
-        Ok(found.map(|(_, person)| person))
+    pub fn person(
+        &self,
+        peer: &OdsCode,
+        match_id: &MatchId,
+        handle: &Handle,
+    ) -> Result<Option<IndexKey>, Error> {
+        let found = self.links.load::<Link>(&handle_key(match_id, handle))?;
+        Ok(found.and_then(|(_, of, person)| (of == *peer).then_some(person)))
     }
 
     /// The name to use for a person with this peer, if they are linked.

@@ -1,9 +1,11 @@
 use fairshare_protocol::crypto::seal::SecretKey;
 use fairshare_protocol::crypto::sign::KeyPair;
-use fairshare_protocol::ids::{FederationId, Fixed};
+use fairshare_protocol::ids::{FederationId, Fixed, OdsCode};
 use fairshare_protocol::index::advert::own::{Blinding, Own, Slot};
 use fairshare_protocol::index::fetch::Held;
 use fairshare_protocol::index::matching::links::{Link, Matched};
+use fairshare_protocol::index::matching::said::{Opening, TagCommitment};
+use fairshare_protocol::statement::Signed;
 
 use super::*;
 
@@ -95,6 +97,9 @@ fn the_newest_match_names_people_and_handles_live_until_the_end_of_the_next_epoc
     let here = here();
     let peer = "L83024".parse().unwrap();
     let (first, second) = (&here.people[0], &here.people[1]);
+    let person = |peer: &OdsCode, link: &(MatchId, Handle)| {
+        here.index.person(peer, &link.0, &link.1).unwrap()
+    };
     let old = here.link(0, 7, 4);
     assert_eq!(here.index.handle(first, &peer).unwrap(), Some(old));
     let new = here.link(1, 8, 5);
@@ -102,12 +107,14 @@ fn the_newest_match_names_people_and_handles_live_until_the_end_of_the_next_epoc
     assert_eq!(here.index.handle(first, &peer).unwrap(), None);
     assert_eq!(here.index.handle(second, &peer).unwrap(), Some(new));
     here.index.turn_over(5).unwrap();
-    assert_eq!(here.index.person(&old.0, &old.1).unwrap(), Some(*first));
+    assert_eq!(person(&peer, &old), Some(*first));
+    let another = "RA9".parse().unwrap();
+    assert_eq!(person(&another, &old), None, "a handle is one peer's");
     here.index.turn_over(6).unwrap();
-    assert_eq!(here.index.person(&old.0, &old.1).unwrap(), None);
+    assert_eq!(person(&peer, &old), None);
     assert_eq!(here.index.handle(second, &peer).unwrap(), Some(new));
     here.index.turn_over(7).unwrap();
-    assert_eq!(here.index.person(&new.0, &new.1).unwrap(), None);
+    assert_eq!(person(&peer, &new), None);
     assert_eq!(here.index.handle(second, &peer).unwrap(), None);
 }
 
@@ -115,10 +122,10 @@ fn the_newest_match_names_people_and_handles_live_until_the_end_of_the_next_epoc
 fn a_handle_of_another_match_or_never_proved_names_nobody() {
     let here = here();
     let (match_id, handle) = here.link(0, 7, 4);
-    let other = MatchId::new([9; 32]);
-    assert_eq!(here.index.person(&other, &handle).unwrap(), None);
+    let (peer, other) = ("L83024".parse().unwrap(), MatchId::new([9; 32]));
+    assert_eq!(here.index.person(&peer, &other, &handle).unwrap(), None);
     let made_up = Handle(Fixed([1; 32]));
-    assert_eq!(here.index.person(&match_id, &made_up).unwrap(), None);
+    assert_eq!(here.index.person(&peer, &match_id, &made_up).unwrap(), None);
 }
 
 #[test]
@@ -137,6 +144,54 @@ fn a_peers_advert_grows_chunk_by_chunk_and_is_used_only_when_whole() {
     index.complete(&peer, NOW).unwrap();
     assert!(matches!(index.held(&peer).unwrap(), Held::Whole(_)));
     assert_eq!(index.peer_advert(&peer).unwrap().as_ref(), Some(theirs));
-    index.forget_peer(&peer).unwrap();
-    assert!(matches!(index.held(&peer).unwrap(), Held::Nothing));
+    index.forget_entries(&peer).unwrap();
+    let Held::Part(header, 0) = index.held(&peer).unwrap() else {
+        unreachable!("the header stays")
+    };
+    assert_eq!(&*header, theirs.signed());
+}
+
+#[test]
+fn two_conversations_about_one_match_cannot_be_told_different_things() {
+    let here = here();
+    let (ours, theirs) = (Hash::new([1; 32]), Hash::new([2; 32]));
+    let peer = KeyPair::from_seed(&[3; 32]);
+    let opening = |nonce| {
+        let opening = Opening {
+            federation: FederationId::new([9; 32]),
+            from: "L83024".parse().unwrap(),
+            to: "RH8".parse().unwrap(),
+            header: theirs,
+            yours: ours,
+            nonce: Hash::new([nonce; 32]),
+        };
+        Some(Signed::sign(&opening, &peer))
+    };
+    let commitment = |root| {
+        let commitment = TagCommitment {
+            match_id: MatchId::new([4; 32]),
+            raised_by: "L83024".parse().unwrap(),
+            root: Hash::new([root; 32]),
+            count: 2048,
+        };
+        Some(Signed::sign(&commitment, &peer))
+    };
+    let keep = |kept: &Kept| here.index.keep(4, &ours, &theirs, kept).unwrap();
+    // Both began when nothing was kept.
+    let (mut one, mut other) = (Kept::default(), Kept::default());
+    one.opening = opening(1);
+    other.opening = opening(2);
+    assert!(keep(&one));
+    assert!(!keep(&other), "another nonce would draw another order");
+    one.commitment = commitment(1);
+    assert!(keep(&one));
+    // The slower one hears the same opening, and then must not hear another commitment.
+    other.opening = opening(1);
+    other.committed = Some(Hash::new([5; 32]));
+    assert!(keep(&other));
+    other.commitment = commitment(2);
+    assert!(!keep(&other));
+    let kept = here.index.kept(&ours, &theirs).unwrap();
+    assert_eq!((kept.opening, kept.commitment), (opening(1), commitment(1)));
+    assert_eq!(kept.committed, other.committed);
 }
