@@ -22,64 +22,44 @@ use crate::commands::{
 pub struct Args {
     /// The node's home directory [default: $FAIRSHARE_HOME, else ~/.fairshare, or
     /// /var/lib/fairshare for root]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, display_order = 900, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Print one JSON object instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
     /// What to log to stderr: error, warn, info, debug, trace or off [default: $FAIRSHARE_LOG]
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, display_order = 902, value_name = "LEVEL")]
     pub log: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do. One file each in `commands/`.
+/// What to do. One file each in `commands/`, and there what the help says of it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See it work on this machine, with people who do not exist
     Demo(demo::Demo),
-    /// Make a node for an organisation
     Init(Box<init::Init>),
-    /// Found a federation, or show the one this node is in
     #[command(subcommand)]
     Federation(federation::Federation),
-    /// Ask to join a federation, or enter it once admitted
     Join(join::Join),
-    /// Who asks to be admitted
     Admissions(admissions::Admissions),
-    /// Admit an organisation, as a steward
     Admit(admit::Admit),
-    /// Who is a member
     Members(members::Members),
-    /// What an organisation shows and needs
     #[command(subcommand)]
     Offer(offer::OfferCommand),
-    /// What flows between this organisation and another
     Terms(terms::Terms),
-    /// Run the node in the foreground, until it is told to stop
     Run(run::Run),
-    /// Import FHIR files
     Import(import::Import),
-    /// Find the people this node and its peers both hold
     Match(matching::Match),
-    /// Who else holds a person
     Find(find::Find),
-    /// Ask peers for their records of one person, and show ours in return
     Ask(ask::Ask),
-    /// What peers have shown
     #[command(subcommand)]
     Received(received::Received),
-    /// Who saw what of one person, when and why
     WhoSaw(who_saw::WhoSaw),
-    /// How the node is
     Status(status::Status),
-    /// How every peer is
     Peers(peers::Peers),
-    /// How one peer is
     Peer(peer::Peer),
-    /// Check the journal
     #[command(subcommand)]
     Journal(journal::Journal),
 }
@@ -114,7 +94,7 @@ impl Command {
     /// What it logs unless told otherwise.
     pub const fn log(&self) -> &'static str {
         match self {
-            Self::Run(_) => "info",
+            Self::Run(_) => "info,libp2p_swarm=warn",
             _ => "warn",
         }
     }

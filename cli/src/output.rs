@@ -1,13 +1,15 @@
 //! What people and programs read: text that a tired person can read, or one JSON object.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 use fairshare_protocol::control::{Failure, Step};
 use fairshare_protocol::time::Timestamp;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 /// Tables are not squeezed into fewer columns than this.
@@ -70,6 +72,7 @@ impl Output {
         let mut page = Page {
             text: String::new(),
             colour: self.colour,
+            width: terminal_width(&mut Table::new()),
         };
         show(&mut page);
         page.text
@@ -85,9 +88,61 @@ impl Output {
         if !failure.remedy.is_empty() {
             let _ = writeln!(text, "  try: {}", failure.remedy);
         }
+        if let Some(width) = terminal_width(Table::new().use_stderr()) {
+            text = text
+                .lines()
+                .map(|line| wrapped(line, width, 2) + "\n")
+                .collect();
+        }
         // Nobody reads it: nothing is to be done.
         let _ = io::stderr().write_all(text.as_bytes());
     }
+}
+
+/// How wide the terminal is that a table is for; `None` if it is none.
+fn terminal_width(table: &mut Table) -> Option<usize> {
+    // Some terminals do not say.
+    let said = |width| if width == 0 { 80 } else { width };
+    table.width().map(|width| usize::from(said(width)))
+}
+
+/// The text in lines of at most `width`, broken between words; all lines but the first are indented.
+fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut filled = 0;
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_inclusive(' ') {
+        match words.last_mut() {
+            // A number stays with what it counts: `results 45`.
+            Some(counted) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                counted.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    for word in &words {
+        let length = visible(word.trim_end());
+        if filled > indent && filled + length > width {
+            lines.truncate(lines.trim_end().len());
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            filled = indent;
+        }
+        lines.push_str(word);
+        filled += length + (word.len() - word.trim_end().len());
+    }
+    lines
+}
+
+/// How many characters of a text show: colours do not.
+fn visible(text: &str) -> usize {
+    let mut hidden = false;
+    let shows = |character: &char| {
+        let before = hidden;
+        hidden = (hidden || *character == '\u{1b}') && *character != 'm';
+        !before && !hidden
+    };
+    text.chars().filter(shows).count()
 }
 
 /// Writes to stdout. A reader that has gone (`| head`) is no fault.
@@ -103,6 +158,8 @@ fn print(text: &str) {
 pub struct Page {
     text: String,
     colour: bool,
+    /// Of the terminal; a reader that is a program gets whole lines.
+    width: Option<usize>,
 }
 
 /// How a word is to be taken.
@@ -119,7 +176,14 @@ pub enum Tone {
 impl Page {
     /// A line.
     pub fn line(&mut self, text: impl Display) {
-        let _ = writeln!(self.text, "{text}");
+        let text = text.to_string();
+        let indent = text.len() - text.trim_start().len();
+        // What is to be typed stays as it is.
+        let typed = text[indent..].starts_with("$ ");
+        let _ = match self.width.filter(|_| !typed) {
+            Some(width) => writeln!(self.text, "{}", wrapped(&text, width, indent)),
+            None => writeln!(self.text, "{text}"),
+        };
     }
 
     /// An empty line.
@@ -133,7 +197,11 @@ impl Page {
         let width = width.unwrap_or(0);
         for (name, value) in fields {
             let name = self.tone(Tone::Quiet, &format!("{name:width$}"));
-            self.line(format_args!("{name}  {value}"));
+            let value = match self.width {
+                Some(all) => wrapped(&format!("{name}  {value}"), all, width + 2),
+                None => format!("{name}  {value}"),
+            };
+            let _ = writeln!(self.text, "{value}");
         }
     }
 
@@ -150,21 +218,34 @@ impl Page {
             }
         } else {
             table.force_no_tty();
-            // A reader that is a program gets whole lines.
-            table.set_content_arrangement(ContentArrangement::Disabled);
         }
+        match self.width.and_then(|width| u16::try_from(width).ok()) {
+            Some(width) => table.set_width(width),
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
+        let longest: Vec<u16> = (0..head.len())
+            .map(|at| {
+                let cells = rows.iter().filter_map(|row| row.get(at));
+                let texts = cells.map(String::as_str).chain([head[at]]);
+                let words = texts.flat_map(str::split_whitespace).map(visible);
+                u16::try_from(words.max().unwrap_or(0)).unwrap_or(u16::MAX)
+            })
+            .collect();
         table.set_header(head.iter().map(|name| {
             Cell::new(name)
                 .add_attribute(Attribute::Bold)
                 .fg(Color::DarkGrey)
         }));
         for row in rows {
-            table.add_row(row);
+            table.add_row(row.iter().map(|text| cell(text)));
         }
         let columns = table.column_count();
         for (at, column) in table.column_iter_mut().enumerate() {
             let right = if at + 1 == columns { 0 } else { 2 };
             column.set_padding((0, right));
+            // Codes, numbers and times stay whole, even on a terminal too narrow for that.
+            let words = longest[at].saturating_add(right);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(words)));
         }
         for line in table.lines() {
             self.line(line.trim_end());
@@ -182,6 +263,23 @@ impl Page {
             Tone::Quiet => 2,
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// A cell of a table, which must be told apart from its colour to be aligned.
+fn cell(text: &str) -> Cell {
+    let toned = |code| {
+        let start = format!("\u{1b}[{code}m");
+        text.strip_prefix(&start)?.strip_suffix("\u{1b}[0m")
+    };
+    if let Some(text) = toned(32) {
+        Cell::new(text).fg(Color::DarkGreen)
+    } else if let Some(text) = toned(31) {
+        Cell::new(text).fg(Color::DarkRed)
+    } else if let Some(text) = toned(2) {
+        Cell::new(text).add_attribute(Attribute::Dim)
+    } else {
+        Cell::new(text)
     }
 }
 
@@ -266,7 +364,7 @@ impl Bar {
             let rate = if step.unit == "bytes" {
                 "{binary_bytes_per_sec}"
             } else {
-                "{per_sec}"
+                "{rate}"
             };
             let style = match step.total {
                 Some(_) => ProgressStyle::with_template(&format!(
@@ -274,7 +372,8 @@ impl Bar {
                 )),
                 None => ProgressStyle::with_template(&format!("{{spinner}} {{msg}}, {rate}")),
             };
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.with_key("rate", whole_rate));
         }
         if let Some(total) = step.total {
             bar.set_length(total);
@@ -282,6 +381,12 @@ impl Bar {
         bar.set_message(format!("{} {done}", step.what));
         bar.set_position(step.done);
     }
+}
+
+/// How many of whatever it is are done in a second, without fractions.
+fn whole_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // The bar shows nothing if it cannot be written to.
+    let _ = write!(out, "{}/s", count(state.per_sec() as u64));
 }
 
 impl Drop for Bar {
@@ -300,6 +405,7 @@ mod tests {
         Page {
             text: String::new(),
             colour: false,
+            width: None,
         }
     }
 
@@ -321,6 +427,27 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1536 * 1024), "1.5 MiB");
+    }
+
+    #[test]
+    fn on_a_terminal_long_lines_break_between_words_and_colours_take_no_room() {
+        let mut page = page();
+        (page.width, page.colour) = (Some(20), true);
+        page.fields(&[("shown", "allergies 2, results 45".into())]);
+        page.line("  a line that is too long");
+        page.line("  $ a command that is too long");
+        let plain = page.text.replace("\u{1b}[2m", "").replace("\u{1b}[0m", "");
+        assert_eq!(
+            plain,
+            "shown  allergies 2,\n       results 45\n  a line that is too\n  long\n  \
+             $ a command that is too long\n"
+        );
+        page.text.clear();
+        page.width = Some(80);
+        let good = page.tone(Tone::Good, "up");
+        page.table(&["STATE", "LINKS"], vec![vec![good, "57".into()]]);
+        let shown: Vec<_> = page.text.lines().map(visible).collect();
+        assert_eq!(shown, [12, 9]);
     }
 
     #[test]

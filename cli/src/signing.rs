@@ -66,20 +66,30 @@ pub fn new_passphrase(file: Option<&Path>) -> Result<Redacted<String>, Failure> 
     } else {
         say(&format!(
             "The organisation key is sealed by a passphrase of at least {MIN_PASSPHRASE} \
-             characters: four or more words.\nWrite it down and keep it apart from this machine; \
-             without it the organisation must be given a new key by the stewards.\n"
+             characters:\nfour or more words. Write it down and keep it apart from this machine; \
+             without it the\norganisation must be given a new key by the stewards.\n"
         ));
-        let first = ask("New passphrase: ")?;
-        if first != ask("The same again: ")? {
-            let fact = "the two passphrases differ";
-            return Err(Failure::new(WRONG, fact, "run the command again"));
-        }
-        first
+        typed_twice()?
     };
     if given.expose().chars().count() < MIN_PASSPHRASE {
         return Err(wrong(Error::ShortPassphrase));
     }
     Ok(given)
+}
+
+fn typed_twice() -> Result<Redacted<String>, Failure> {
+    for _ in 0..TRIES {
+        let first = ask("New passphrase: ")?;
+        if first.expose().chars().count() < MIN_PASSPHRASE {
+            say(&format!("{}\n", Error::ShortPassphrase));
+        } else if first == ask("The same again: ")? {
+            return Ok(first);
+        } else {
+            say("The two differ.\n");
+        }
+    }
+    let fact = "no passphrase was typed the same twice";
+    Err(Failure::new(WRONG, fact, "run the command again"))
 }
 
 fn from_file(path: &Path) -> Result<Redacted<String>, Failure> {

@@ -94,6 +94,9 @@ async fn matches(
     progress: &Progress,
 ) -> Result<Vec<index::MatchReport>, Failure> {
     let peer = question.peer.as_ref();
+    if let Some(code) = peer {
+        members::member(&*members::roster(node)?, code)?;
+    }
     let each = |done: u64, total: u64, report: &index::MatchReport| {
         let what = format!("matched with {}", report.peer);
         progress.step(done, Some(total), "peers", &what);

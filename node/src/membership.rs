@@ -136,10 +136,30 @@ impl Membership {
                 }
             }
         }
+        let mut guard = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = guard.as_mut().ok_or(Error::NoFederation)?;
         for statement in statements.iter() {
-            acts.extend(self.learn(statement, now)?);
+            match self.take(held, statement, now) {
+                Ok(act) => acts.extend(act),
+                // What this node holds already may leave no room; the rest counts all the same.
+                Err(Error::Refused(refusal)) if refusal.may_pass() => {}
+                Err(error) => return Err(error),
+            }
         }
+        self.roster.send_replace(Some(Arc::new(Roster::of(held))));
+        drop(guard);
         Ok(acts)
+    }
+
+    /// Writes a statement to the store and nowhere else, and gives what to journal: what this node
+    /// itself is about to say is recorded before anybody, this node included, goes by it. Then
+    /// [`Self::learn`] it.
+    ///
+    /// # Errors
+    /// If it does not count, there is no charter yet, or the store fails.
+    pub fn keep(&self, statement: &Statement, now: Timestamp) -> Result<Option<Act>, Error> {
+        let mut trial = self.statements().ok_or(Error::NoFederation)?;
+        self.take(&mut trial, statement.clone(), now)
     }
 
     /// Takes one statement; if it is new, gives what to journal. Durable after the store's next
@@ -148,17 +168,29 @@ impl Membership {
     /// # Errors
     /// If it does not count, there is no charter yet, or the store fails.
     pub fn learn(&self, statement: Statement, now: Timestamp) -> Result<Option<Act>, Error> {
-        let (about, kind) = statement.about()?;
-        let hash = statement.hash();
         let mut guard = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let held = guard.as_mut().ok_or(Error::NoFederation)?;
+        let act = self.take(held, statement, now)?;
+        if act.is_some() {
+            // Under the lock, so that no older roster is published after a newer one.
+            self.roster.send_replace(Some(Arc::new(Roster::of(held))));
+        }
+        drop(guard);
+        Ok(act)
+    }
+
+    fn take(
+        &self,
+        held: &mut Statements,
+        statement: Statement,
+        now: Timestamp,
+    ) -> Result<Option<Act>, Error> {
+        let (about, kind) = statement.about()?;
+        let hash = statement.hash();
         if held.insert(statement.clone(), now)? == Inserted::Known {
             return Ok(None);
         }
         self.statements.put(hash.as_bytes(), &statement)?;
-        // Under the lock, so that no older roster is published after a newer one.
-        self.roster.send_replace(Some(Arc::new(Roster::of(held))));
-        drop(guard);
         Ok(Some(Act::Statement {
             about,
             kind: kind.to_owned(),

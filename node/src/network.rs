@@ -181,6 +181,15 @@ impl Network {
         Ok(())
     }
 
+    /// Ends a visit: closes the connections to a node unless it is a member's. A stranger has one
+    /// stream in a connection, so whoever comes again must come anew.
+    ///
+    /// # Errors
+    /// If the network has stopped.
+    pub async fn leave(&self, node: PublicKey) -> Result<(), Error> {
+        self.send(Command::Leave(node)).await
+    }
+
     /// How things stand with every member, in the order of their node keys.
     ///
     /// # Errors

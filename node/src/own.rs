@@ -99,12 +99,15 @@ pub async fn say(node: &Node, claim: &Claim) -> Result<Hash, Error> {
     let body = SelfStatement::new(held.federation(), node.code().clone(), place, now(), claim);
     let signed = Signed::sign(&body, &node.keys.node);
     let hash = signed.hash();
-    let learned = node.membership.learn(Statement::Own(signed), now());
-    let act = learned.map_err(|error| match error {
+    let statement = Statement::Own(signed);
+    // On disk before anybody can hear it: after a power cut it is not said anew.
+    let act = node.membership.keep(&statement, now());
+    let act = act.map_err(|error| match error {
         membership::Error::Refused(Refusal::Unfounded) => Error::NotNamed,
         error => error.into(),
     })?;
     node.record(act).await?;
+    node.membership.learn(statement, now())?;
     Ok(hash)
 }
 

@@ -60,7 +60,10 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         member: node.config.ods.clone(),
         name: node.config.name.to_string(),
         kind: node.config.kind,
-        federation: roster.map(|roster| federation(node, &roster)),
+        federation: match roster {
+            Some(roster) => Some(federation(node, &roster)),
+            None => asked_to_join(node),
+        },
         started: node.opened,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listening,
@@ -96,6 +99,17 @@ fn federation(node: &Node, roster: &Roster) -> Federation {
         id: roster.federation(),
         standing: standing.map_or("waiting", |us| us.status.word()).to_owned(),
     }
+}
+
+/// The federation this node asked to join last, if it has none.
+fn asked_to_join(node: &Node) -> Option<Federation> {
+    let made = node.said.all_made().ok()?;
+    let invitation = made.into_iter().rev().find_map(|made| made.invitation)?;
+    Some(Federation {
+        name: invitation.name.to_string(),
+        id: invitation.federation,
+        standing: "waiting".to_owned(),
+    })
 }
 
 /// What is wrong with our own place in the federation.

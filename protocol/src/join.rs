@@ -11,7 +11,7 @@
 //! 3. It reaches the stewards as a file or a link, or over the join stream ([`door`]). The newcomer
 //!    reads its fingerprint to a steward over the telephone.
 //! 4. Stewards admit it. Where more than one must sign, a [`Candidacy`] goes from one to the next.
-//! 5. The newcomer is given a [`Welcome`](crate::roster::Welcome), as a file or over the stream.
+//! 5. The newcomer is given a [`Welcome`], as a file or over the stream.
 //!
 //! **Goals.** Nobody is admitted by a message alone: stewards sign. A stranger costs little: one
 //! request per conversation, a bounded list of those waiting. Whoever holds only a copy of a

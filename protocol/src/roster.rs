@@ -15,6 +15,7 @@
 //! **Self statements** count under the newest `admit`, `reinstate` or `key`; see [`own`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -131,23 +132,22 @@ pub struct Roster {
     federation: FederationId,
     charter_hash: Hash,
     charter: Charter,
-    members: BTreeMap<OdsCode, Member>,
+    members: BTreeMap<OdsCode, Arc<Member>>,
     nodes: BTreeMap<PublicKey, OdsCode>,
 }
 
 impl Roster {
     /// The roster these statements make.
     pub fn of(statements: &Statements) -> Self {
-        let mut members: BTreeMap<OdsCode, Member> = statements
-            .books()
-            .filter_map(|(code, book)| Some((code.clone(), walk::member(code, book)?)))
-            .collect();
+        let members = statements.members();
+        let mut members: BTreeMap<_, _> = members.map(|it| (it.code.clone(), it)).collect();
         let mut nodes = BTreeMap::new();
         for (code, member) in &mut members {
             let Some(keys) = member.node else { continue };
             // A node key counts once it signed a contact for this very member, so nobody can claim
             // another's. One key that did so for two members serves the first in order of codes.
             if let Some(other) = nodes.get(&keys.node) {
+                let member = Arc::make_mut(member);
                 member.node = None;
                 member.why = Some(format!("its node key is already that of {other}"));
             } else {
@@ -176,17 +176,17 @@ impl Roster {
 
     /// Everyone ever admitted, in the order of their codes.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.members.values()
+        self.members.values().map(|member| &**member)
     }
 
     /// The member, or former member, of this code.
     pub fn member(&self, code: &OdsCode) -> Option<&Member> {
-        self.members.get(code)
+        self.members.get(code).map(|member| &**member)
     }
 
     /// The active member whose node this is: whoever is none is a stranger.
     pub fn by_node(&self, node: &PublicKey) -> Option<&Member> {
-        self.members.get(self.nodes.get(node)?)
+        self.member(self.nodes.get(node)?)
     }
 
     /// The terms between two members.
@@ -198,7 +198,7 @@ impl Roster {
             return Err(NoTerms::Oneself(one.clone()));
         }
         let party = |code: &OdsCode| {
-            let member = self.members.get(code);
+            let member = self.member(code);
             let member = member.ok_or_else(|| NoTerms::Unknown(code.clone()))?;
             if !member.is_active() {
                 return Err(NoTerms::Inactive(code.clone(), member.status));
@@ -225,7 +225,7 @@ impl Roster {
         decision: &Decision,
         now: Timestamp,
     ) -> Result<StewardStatement, Refusal> {
-        let member = self.members.get(about);
+        let member = self.member(about);
         let status = member.map(|member| member.status);
         if !walk::fits(status, decision.kind()) {
             return Err(Refusal::DoesNotFit {
@@ -249,13 +249,13 @@ impl Roster {
 
     /// The number the self statements of a joining organisation must hang on.
     pub fn next_anchor(&self, code: &OdsCode) -> u32 {
-        self.members.get(code).map_or(1, |member| member.last.0 + 1)
+        self.member(code).map_or(1, |member| member.last.0 + 1)
     }
 
     /// Addresses of the active members' nodes.
     pub fn addresses(&self) -> BTreeMap<PublicKey, BTreeSet<&str>> {
         let of = |(node, code): (&PublicKey, &OdsCode)| {
-            let contact = self.members.get(code)?.contact.as_ref()?;
+            let contact = self.member(code)?.contact.as_ref()?;
             let addresses = contact.addresses.iter().map(Line::as_str).collect();
             Some((*node, addresses))
         };

@@ -85,6 +85,8 @@ pub struct Site {
     starts: u32,
     /// What it logs.
     pub log: String,
+    /// The network namespace its programs run in, if not this test's.
+    pub network: Option<String>,
 }
 
 impl Default for Site {
@@ -104,6 +106,7 @@ impl Site {
             child: None,
             starts: 0,
             log: "info".to_owned(),
+            network: None,
         }
     }
 
@@ -145,7 +148,15 @@ impl Site {
 
     /// Another program in the same place.
     pub fn environment(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.network {
+            Some(network) => {
+                // It becomes the program, so that its process is the program's.
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", network]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command.current_dir(self.dir());
         command.env("FAIRSHARE_HOME", self.home());
         command.env("HOME", self.dir());

@@ -4,6 +4,10 @@
 //! `FAIRSHARE_KILLS=50` does more of it; `FAIRSHARE_SEED` repeats a run.
 
 #![allow(
+    clippy::print_stderr,
+    reason = "what is needed to repeat a run that failed"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that fails panics"

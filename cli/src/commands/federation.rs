@@ -29,11 +29,8 @@ use crate::signing::{Signing, wrong};
 /// Found a federation, or show the one this node is in
 #[derive(Debug, clap::Subcommand)]
 pub enum Federation {
-    /// Write its charter and become its first steward
     Found(FoundCommand),
-    /// Sign the charter another steward wrote
     Sign(Sign),
-    /// Show it, with the link newcomers join with
     Show(Show),
 }
 
@@ -135,6 +132,9 @@ impl FoundCommand {
             ));
             page.gap();
             federation(page, &entered.federation);
+            page.gap();
+            page.line("Next: start the node, and send the invitation to whoever shall join.");
+            page.line("  $ fairshare run");
         });
         Ok(0)
     }
@@ -303,7 +303,7 @@ fn federation(page: &mut Page, report: &FederationReport) {
             format!("{}; {} must sign", stewards.join(", "), report.threshold),
         ),
         ("agreement", report.agreement.to_string()),
-        ("epoch", format!("{epoch}, until {ends}")),
+        ("index epoch", format!("{epoch}, until {ends}")),
         ("invitation", report.invitation.clone()),
     ]);
 }

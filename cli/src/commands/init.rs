@@ -53,10 +53,10 @@ pub struct Init {
     /// How many people it looks after at most: nobody can list more
     #[arg(long, value_name = "NUMBER")]
     population: u64,
-    /// Who is called when an exchange goes wrong: NAME <MAIL>, TELEPHONE
+    /// Who is called when an exchange goes wrong: `NAME <MAIL>, TELEPHONE`
     #[arg(long, value_name = "WHO")]
     exchange_contact: Who,
-    /// The Caldicott Guardian: NAME <MAIL>, TELEPHONE
+    /// The Caldicott Guardian: `NAME <MAIL>, TELEPHONE`
     #[arg(long, value_name = "WHO")]
     guardian: Who,
     /// Data Security and Protection Toolkit status: standards-met, …

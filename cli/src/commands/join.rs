@@ -193,9 +193,9 @@ fn show(page: &mut Page, asked: &Asked, invitation: Option<&Invitation>) {
     page.line("Next: telephone a steward. Compare the federation's fingerprint, and read the");
     page.line("request's. Then:");
     if asked.brought {
-        page.line(
-            "  $ fairshare run      brings the request to the steward, and enters once admitted",
-        );
+        page.line("  $ fairshare run");
+        page.line("It brings the request to the steward, and enters within a minute of being");
+        page.line("admitted. If it cannot reach the steward, send the file.");
     } else {
         page.line(
             "  send the file or the link to the steward, and with the welcome you are sent back:",

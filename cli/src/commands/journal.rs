@@ -14,7 +14,6 @@ use crate::output::{Page, Tone, bytes, count};
 /// Check the journal
 #[derive(Debug, clap::Subcommand)]
 pub enum Journal {
-    /// Check that the journal is as it was written
     Verify(Verify),
 }
 

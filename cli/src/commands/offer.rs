@@ -19,9 +19,7 @@ use crate::signing::wrong;
 /// What an organisation shows and needs
 #[derive(Debug, clap::Subcommand)]
 pub enum OfferCommand {
-    /// Show the offer, and whether it is published
     Show(Show),
-    /// Publish the offer to all members
     Publish(Publish),
 }
 

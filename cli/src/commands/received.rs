@@ -14,11 +14,8 @@ use crate::output::{bytes, count};
 /// What peers have shown
 #[derive(Debug, clap::Subcommand)]
 pub enum Received {
-    /// List the bundles received, newest first
     List(List),
-    /// Show what is in one bundle
     Show(Show),
-    /// Write one bundle as a FHIR Bundle with its provenance
     Export(Export),
 }
 
@@ -61,7 +58,7 @@ impl List {
                 return;
             }
             let head = [
-                "EXCHANGE", "FROM", "RECEIVED", "PURPOSE", "", "RECORDS", "FILES", "SIZE",
+                "EXCHANGE", "FROM", "RECEIVED", "PURPOSE", "HOW", "RECORDS", "FILES", "SIZE",
             ];
             page.table(&head, bundles.iter().map(row).collect());
         });
@@ -73,10 +70,10 @@ fn row(bundle: &ReceivedBundle) -> Vec<String> {
     let note = match (bundle.quarantined, bundle.in_return) {
         (true, _) => "quarantine",
         (_, true) => "in return",
-        _ => "asked for",
+        _ => "asked",
     };
     vec![
-        bundle.exchange.to_string(),
+        bundle.exchange.short(),
         bundle.from.to_string(),
         bundle.at.to_string(),
         bundle.purpose.to_string(),
@@ -87,21 +84,40 @@ fn row(bundle: &ReceivedBundle) -> Vec<String> {
     ]
 }
 
+/// The exchange that is named, or whose name begins so and no other's does.
+async fn named(client: &Client, begins: &str) -> Result<ExchangeId, Failure> {
+    if let Ok(exchange) = begins.parse() {
+        return Ok(exchange);
+    }
+    let listed = client.ask(exchange::ListReceived { person: None }).await?;
+    let found = listed.iter().map(|bundle| bundle.exchange);
+    let mut found = found.filter(|exchange| exchange.to_string().starts_with(begins));
+    match (found.next(), found.next()) {
+        (Some(exchange), None) => Ok(exchange),
+        (several, _) => {
+            let number = several.map_or("nothing", |_| "more than one bundle");
+            let fact = format!("{number} was received in an exchange that begins `{begins}`");
+            let remedy = "`fairshare received list` shows what was";
+            Err(Failure::new(WRONG, fact, remedy))
+        }
+    }
+}
+
 /// Show what is in one bundle
 ///
 /// That somebody looked is journaled first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  $ fairshare received show 6f1c9e0b7a5d4c3e8f2a1b0c9d8e7f60")]
+  $ fairshare received show 6f1c9e0b")]
 pub struct Show {
-    /// The exchange it came in
+    /// The exchange it came in, or how it begins
     #[arg(value_name = "EXCHANGE")]
-    exchange: ExchangeId,
+    exchange: String,
 }
 
 impl Show {
     async fn run(self, client: &Client) -> Result<u8, Failure> {
-        let exchange = self.exchange;
+        let exchange = named(client, &self.exchange).await?;
         let shown = client.ask(exchange::ShowReceived { exchange }).await?;
         client.output.answer(&shown, |page| {
             let bundle = &shown.bundle;
@@ -136,11 +152,11 @@ impl Show {
 /// That somebody exported is journaled first. Exits 3 for a bundle in quarantine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  $ fairshare received export 6f1c9e0b7a5d4c3e8f2a1b0c9d8e7f60 --to bundle.json")]
+  $ fairshare received export 6f1c9e0b --to bundle.json")]
 pub struct Export {
-    /// The exchange it came in
+    /// The exchange it came in, or how it begins
     #[arg(value_name = "EXCHANGE")]
-    exchange: ExchangeId,
+    exchange: String,
     /// The file to write; there must be none yet
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
@@ -152,7 +168,7 @@ impl Export {
             let fact = format!("{}: {error}", self.to.display());
             Failure::new(WRONG, fact, "name a file in a directory that is there")
         })?;
-        let exchange = self.exchange;
+        let exchange = named(client, &self.exchange).await?;
         let written = client
             .ask(exchange::ExportReceived { exchange, to })
             .await?;

@@ -49,7 +49,10 @@ fn show(page: &mut Page, report: &StatusReport) {
             "federation",
             federation.map_or_else(
                 || "none yet".to_owned(),
-                |it| format!("{} ({}), {}", it.name, it.id.short(), it.standing),
+                |it| match it.standing.as_str() {
+                    "waiting" => format!("{}, waiting to be admitted", it.name),
+                    standing => format!("{}, {standing}", it.name),
+                },
             ),
         ),
         (

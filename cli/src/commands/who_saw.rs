@@ -61,7 +61,8 @@ fn row(sight: &Sight) -> Vec<String> {
         Seen::Received => theirs("showed us its records".into()),
         Seen::WrongPerson => theirs("showed us somebody else: in quarantine".into()),
         Seen::Failed(why) => theirs(format!("exchange failed: {why}")),
-        Seen::Looked(how) => ours(&format!("{how} of what was received")),
+        Seen::Looked(how) if how == "export" => ours("exported what was received"),
+        Seen::Looked(_) => ours("looked at what was received"),
     };
     vec![
         count(sight.entry),

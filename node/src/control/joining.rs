@@ -227,6 +227,14 @@ pub fn admissions(node: &Node) -> Result<Vec<Candidate>, Failure> {
     for (_, request) in waiting.iter() {
         let joining = Joining::check(request, roster.federation(), now());
         let Ok(joining) = joining else { continue };
+        let member = roster.member(&joining.request.member);
+        if member.is_some_and(|member| {
+            member.is_active() && member.organisation == joining.request.admission.organisation
+        }) {
+            // Other stewards admitted it meanwhile.
+            node.membership.decided(&joining.hash).map_err(degraded)?;
+            continue;
+        }
         let same = |other: &&Signed<JoinRequest>| {
             let other = other.peek();
             other.is_ok_and(|other| other.member == joining.request.member)
@@ -340,7 +348,10 @@ pub async fn admit(node: &Arc<Node>, user: &User, question: Admit) -> Result<Adm
     let mut acts = Vec::new();
     if enough && !known {
         let decision = Statement::Steward(sheet.decision.clone());
-        acts.extend(node.membership.learn(decision, now()).map_err(refused)?);
+        // On disk before anybody can hear of it.
+        let act = node.membership.keep(&decision, now()).map_err(refused)?;
+        node.record(act).await.map_err(degraded)?;
+        node.membership.learn(decision, now()).map_err(refused)?;
     }
     let admitted = enough || known;
     if admitted {

@@ -27,7 +27,7 @@ pub(super) fn roster(node: &Node) -> Result<Arc<Roster>, Failure> {
 }
 
 /// The member of this code, or that there is none.
-fn member<'r>(roster: &'r Roster, code: &OdsCode) -> Result<&'r Member, Failure> {
+pub(super) fn member<'r>(roster: &'r Roster, code: &OdsCode) -> Result<&'r Member, Failure> {
     roster.member(code).ok_or_else(|| {
         let fact = format!("{code} is not a member");
         Failure::new(WRONG, fact, "`fairshare members` lists who is")

@@ -59,7 +59,11 @@ pub async fn knock(
     let frames = opened.await?;
     let places = (&node.journal, &node.store);
     let machine = Newcomer::new(request);
-    drive(machine, frames, places, &mut Entering(Arc::clone(node))).await
+    let outcome = drive(machine, frames, places, &mut Entering(Arc::clone(node))).await?;
+    if !matches!(outcome, Outcome::Welcome(_)) {
+        network.leave(key).await?;
+    }
+    Ok(outcome)
 }
 
 /// Between two attempts to bring a request, at first and at most.

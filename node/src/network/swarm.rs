@@ -30,6 +30,7 @@ pub(super) type Reached = oneshot::Sender<Result<Arc<Semaphore>, Error>>;
 pub(super) enum Command {
     SetMembers(Vec<Contact>),
     Visit(Contact),
+    Leave(PublicKey),
     Reach(PublicKey, Reached),
     Open(PublicKey, &'static str, Opened),
     Distrust(PublicKey),
@@ -149,6 +150,14 @@ impl State {
                 self.set_doors(swarm);
             }
             Command::Visit(node) => self.peers.visit(node.key, node.addresses),
+            Command::Leave(key) => {
+                let peer = self.peers.find(&key).filter(|peer| !peer.member);
+                let lines = peer.into_iter().flat_map(|peer| &peer.lines);
+                for line in lines.map(|line| line.id).collect::<Vec<_>>() {
+                    swarm.close_connection(line);
+                    self.closed(key, line, "the visit is over".to_owned());
+                }
+            }
             Command::Reach(key, reached) => self.reach(key, reached),
             Command::Open(key, name, opened) => {
                 let line = self.peers.find(&key).and_then(|peer| peer.line());

@@ -160,6 +160,22 @@ async fn a_frame_over_the_limit_and_a_silent_peer_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_that_left_may_knock_again() {
+    let (mut steward, newcomer) = (fresh().await, fresh().await);
+    let key = steward.key.public();
+    for _ in 0..3 {
+        newcomer.network.visit(steward.contact()).await.unwrap();
+        let mut join = newcomer.network.open(&key, wire::JOIN).await.unwrap();
+        join.send(b"let me in").await.unwrap();
+        let (.., mut frames) = steward.incoming().await;
+        assert_eq!(frames.recv(100).await.unwrap().unwrap(), b"let me in");
+        frames.send(b"wait").await.unwrap();
+        assert_eq!(join.recv(100).await.unwrap().unwrap(), b"wait");
+        newcomer.network.leave(key).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_removed_member_is_cut_and_is_a_stranger_from_then_on() {
     let (mut one, mut two) = friends("127.0.0.1:0").await;
     one.until(|e| matches!(e, Event::Connected(_))).await;

@@ -7,13 +7,13 @@
 //! statement *counts* is the roster's business.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Decision, NOTHING, StewardStatement};
 use super::own::{Claim, SelfStatement, Signer};
-use super::{Inserted, Refusal};
+use super::{Inserted, Member, Refusal, walk};
 use crate::charter::{self, Charter};
 use crate::codec;
 use crate::crypto::hash;
@@ -78,6 +78,8 @@ pub(super) struct Book {
     pub(super) decisions: BTreeMap<(u32, Hash), Decided>,
     /// By what it hangs on, signer, `u`, and hash.
     pub(super) own: BTreeMap<(u32, PublicKey, u32, Hash), Said>,
+    /// What they make of the member, once somebody asked. Forgotten when one is added.
+    walked: OnceLock<Option<Arc<Member>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -206,7 +208,7 @@ impl Statements {
                 needed: self.charter.threshold,
             });
         }
-        let book = Arc::make_mut(self.books.entry(body.about).or_default());
+        let book = self.changing(body.about);
         let decided = Decided {
             signed,
             previous: body.previous,
@@ -258,13 +260,19 @@ impl Statements {
             return Err(Refusal::Full);
         }
         let (n, u) = (body.n, body.u);
-        let book = Arc::make_mut(self.books.entry(body.member).or_default());
+        let book = self.changing(body.member);
         if let Some(largest) = evicted {
             book.own.remove(&(n, signer, u, largest));
         }
         book.own
             .insert((n, signer, u, hash), Said { signed, claim });
         Ok(Inserted::New)
+    }
+
+    fn changing(&mut self, code: OdsCode) -> &mut Book {
+        let book = Arc::make_mut(self.books.entry(code).or_default());
+        book.walked = OnceLock::new();
+        book
     }
 
     fn dated(&self, of: FederationId, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
@@ -282,8 +290,12 @@ impl Statements {
         self.books.keys()
     }
 
-    pub(super) fn books(&self) -> impl Iterator<Item = (&OdsCode, &Book)> {
-        self.books.iter().map(|(code, book)| (code, &**book))
+    /// Everyone ever admitted, each as the statements about it alone make it.
+    pub(super) fn members(&self) -> impl Iterator<Item = Arc<Member>> {
+        self.books.iter().filter_map(|(code, book)| {
+            let walk = || walk::member(code, book).map(Arc::new);
+            book.walked.get_or_init(walk).clone()
+        })
     }
 
     /// How many statements are held.

@@ -140,14 +140,17 @@ fn said_by_organisation(member: &mut Member, book: &Book, key: PublicKey) {
 
 fn said_by_node(member: &mut Member, book: &Book, key: PublicKey) {
     let contested = contested(member, book, key);
+    let (mut last_contact, mut last_offer) = (None, None);
     for claim in unbroken(member.anchor, book, key) {
         match claim {
-            Claim::Contact(contact) => member.contact = Some(contact.clone()),
-            Claim::Offer(offer) => member.offer = Some(offer.clone()),
+            Claim::Contact(contact) => last_contact = Some(contact),
+            Claim::Offer(offer) => last_offer = Some(offer),
             // These are the organisation's to say.
             Claim::Node(_) | Claim::Leave => {}
         }
     }
+    member.contact = last_contact.cloned();
+    member.offer = last_offer.cloned();
     if contested {
         member.status = Status::Contested;
         member.why = Some("its node key signed two different things at once".into());
