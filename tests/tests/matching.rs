@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fairshare_node::config::{Config, Desk};
@@ -14,12 +14,15 @@ use fairshare_node::fhir::Rules;
 use fairshare_node::home::Home;
 use fairshare_node::home::keys::Keys;
 use fairshare_node::import::{Options, import};
-use fairshare_node::network::{Config as Wires, Contact as Where, Event, Network, Timing};
+use fairshare_node::network::{Config as Wires, Contact as Where, Event, Frames, Network, Timing};
 use fairshare_node::node::Node;
 use fairshare_protocol::charter::Charter;
+use fairshare_protocol::codec;
 use fairshare_protocol::control::index::FindState;
 use fairshare_protocol::crypto::sign::KeyPair;
 use fairshare_protocol::ids::{Hash, OdsCode};
+use fairshare_protocol::index::advert::{Header, Void, root as advert_root};
+use fairshare_protocol::index::fetch::{Failure, Frame as Fetching};
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::{MemberKind, User};
@@ -76,7 +79,11 @@ struct Running {
     network: Network,
     address: String,
     answering: tokio::task::JoinHandle<()>,
+    lie: Lie,
 }
+
+/// What a node says of its advert, if not the truth.
+type Lie = Arc<Mutex<Option<Header>>>;
 
 impl Running {
     async fn start(dir: &Path) -> Self {
@@ -90,7 +97,8 @@ impl Running {
         .unwrap();
         let address = network.listening().await.unwrap()[0].clone();
         node.connect(network.clone());
-        let here = Arc::clone(&node);
+        let lie = Lie::default();
+        let (here, lying) = (Arc::clone(&node), Arc::clone(&lie));
         let answering = tokio::spawn(async move {
             // Dropped with this task, which ends what still runs.
             let mut conversations = JoinSet::new();
@@ -107,8 +115,11 @@ impl Running {
                 let roster = here.membership.roster().unwrap();
                 let peer = roster.by_node(&peer).unwrap().code.clone();
                 let here = Arc::clone(&here);
+                let lie = lying.lock().unwrap().clone();
                 conversations.spawn(async move {
-                    if stream == wire::ADVERT {
+                    if let (wire::ADVERT, Some(lie)) = (stream, lie) {
+                        say(&here, &lie, frames).await;
+                    } else if stream == wire::ADVERT {
                         advert::serve(&here, &peer, frames).await.unwrap();
                     } else if stream == wire::MATCH {
                         // The other side says why, if it fails.
@@ -122,7 +133,14 @@ impl Running {
             network,
             address,
             answering,
+            lie,
         }
+    }
+
+    /// The header of its advert, as others are told it.
+    fn header(&self) -> Header {
+        let own = self.node.index.own().unwrap().unwrap();
+        own.header.peek().unwrap()
     }
 
     async fn stop(self) {
@@ -316,6 +334,23 @@ impl Mesh {
     }
 }
 
+/// Answers who asks for an advert with this header, and goes away.
+async fn say(node: &Node, header: &Header, mut frames: Frames) {
+    let _ask = frames.recv(1000).await.unwrap();
+    let chunks = vec![Hash::new([1; 32]); header.chunks() as usize];
+    let root = advert_root(&chunks);
+    let header = Signed::sign(
+        &Header {
+            root,
+            ..header.clone()
+        },
+        &node.keys.node,
+    );
+    let said = codec::encode(&Fetching::Header { header, chunks });
+    frames.send(&said).await.unwrap();
+    frames.finish().await.unwrap();
+}
+
 fn user() -> User {
     User {
         name: "Sam Okafor".to_owned(),
@@ -481,5 +516,68 @@ async fn three_real_organisations_find_exactly_the_people_they_share() {
         });
         assert_eq!(linked.collect::<BTreeSet<_>>(), both);
     }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_void_advert_makes_no_room_for_another_header_of_the_same_generation() {
+    let mesh = Mesh::of(&KINDS[..2]).await;
+    let (one, other) = (&mesh.all[0], &mesh.all[1]);
+    one.import_people(0..40).await;
+    other.import_people(20..60).await;
+    matching::begin(&one.node, other.code()).await.unwrap();
+    let shown = other.header();
+    let told = async |lie: Header| {
+        *other.lie.lock().unwrap() = Some(lie);
+        matching::begin(&one.node, other.code()).await.unwrap_err()
+    };
+    let void = Header {
+        count: 1_000_000,
+        ..shown.clone()
+    };
+    let void = told(void).await;
+    let over = |void: &Void| matches!(void, Void::OverCap { .. });
+    assert!(
+        matches!(&void, matching::Error::Fetch(Failure::Void(void)) if over(void)),
+        "{void}"
+    );
+    // Another order of entries: another match, another first round.
+    let second = told(shown).await;
+    assert!(
+        matches!(second, matching::Error::Fetch(Failure::TwoHeaders(_))),
+        "{second}"
+    );
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_publishes_anothers_key_first_does_not_keep_the_other_from_matching() {
+    let mesh = Mesh::of(&KINDS).await;
+    let [one, thief, owner] = &mesh.all[..] else {
+        unreachable!()
+    };
+    for (running, people) in [(one, 0..40), (thief, 0..40), (owner, 20..60)] {
+        running.import_people(people).await;
+    }
+    // Everybody may fetch the owner's advert, the thief too.
+    matching::begin(&thief.node, owner.code()).await.unwrap();
+    let stolen = Header {
+        member: thief.code().clone(),
+        ..owner.header()
+    };
+    *thief.lie.lock().unwrap() = Some(stolen);
+    let told = matching::begin(&one.node, thief.code()).await.unwrap_err();
+    assert!(
+        matches!(told, matching::Error::Fetch(Failure::Lost)),
+        "it is held until its owner is known: {told}"
+    );
+    let found = matching::begin(&one.node, owner.code()).await.unwrap();
+    assert_eq!(found.links, 20);
+    // From now on the key is the owner's.
+    let told = matching::begin(&one.node, thief.code()).await.unwrap_err();
+    assert!(
+        matches!(told, matching::Error::Fetch(Failure::Void(Void::Key))),
+        "{told}"
+    );
     mesh.stop().await;
 }
