@@ -581,3 +581,28 @@ async fn whoever_publishes_anothers_key_first_does_not_keep_the_other_from_match
     );
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_advert_is_signed_once_a_generation_whenever_whoever_needs_it_goes_away() {
+    let mesh = Mesh::of(&KINDS[..1]).await;
+    let node = &mesh.all[0].node;
+    let roster = node.membership.roster().unwrap();
+    for round in 0..12 {
+        mesh.all[0].import_people(round..round + 1).await;
+        let needing = {
+            let (node, roster) = (Arc::clone(node), Arc::clone(&roster));
+            tokio::spawn(async move { node.adverts.newest(&node, &roster).await.map(|_| ()) })
+        };
+        tokio::time::sleep(Duration::from_millis(u64::from(round) * 3)).await;
+        needing.abort();
+        node.adverts.newest(node, &roster).await.unwrap();
+    }
+    let acts = mesh.all[0].acts();
+    let made = acts.iter().filter_map(|act| match act {
+        Act::Advert { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    let made: Vec<_> = made.collect();
+    assert_eq!(made, (1..=12).collect::<Vec<_>>());
+    mesh.stop().await;
+}
