@@ -133,9 +133,11 @@ async fn a_stranger_gets_the_joining_stream_once_and_nothing_else() {
         (newcomer.key.public(), false, wire::JOIN)
     );
     assert_eq!(frames.recv(100).await.unwrap().unwrap(), b"let me in");
-    let mut again = newcomer.network.open(&key, wire::JOIN).await.unwrap();
-    let _ = again.send(b"again").await;
-    assert!(!matches!(again.recv(10).await, Ok(Some(_))));
+    // The steward cuts the line, perhaps before the stream is known to be open.
+    if let Ok(mut again) = newcomer.network.open(&key, wire::JOIN).await {
+        let _ = again.send(b"again").await;
+        assert!(!matches!(again.recv(10).await, Ok(Some(_))));
+    }
     let more = timeout(SHORT, steward.incoming()).await;
     assert!(more.is_err(), "nothing but the one stream came through");
 }
