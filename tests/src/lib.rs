@@ -9,4 +9,5 @@
 pub mod harness;
 pub mod needles;
 pub mod page;
+pub mod shared;
 pub mod source;

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use fairshare_tests::harness::fairshare;
+use fairshare_tests::shared::data;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -126,10 +127,7 @@ fn three_organisations_find_ask_and_prove_and_leave_nothing() {
 
 #[test]
 fn real_files_give_exactly_the_links_that_are_in_them() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut above = here.ancestors().map(|dir| dir.join("shared/data/orgs"));
-    let Some(files) = above.find(|orgs| orgs.is_dir()) else {
-        eprintln!("SKIPPED: ../shared/data/orgs is not there, so the demo is not played with it");
+    let Some(files) = data("orgs", "the demo with it") else {
         return;
     };
     let place = place();

@@ -20,15 +20,7 @@ const NOW: Timestamp = Timestamp(1_795_428_000_000);
 
 /// `../shared/data`, if it is there.
 fn data() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = here
-        .ancestors()
-        .map(|dir| dir.join("shared/data"))
-        .find(|data| data.is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: ../shared/data is not there, so imports of real files are not tested");
-    }
-    found
+    fairshare_tests::shared::data("", "import of real files")
 }
 
 struct Node {

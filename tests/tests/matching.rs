@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -469,20 +469,9 @@ async fn both_sides_beginning_at_once_is_one_match() {
     mesh.stop().await;
 }
 
-/// `../shared/data/orgs`, if it is there.
-fn orgs() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = here.ancestors().map(|dir| dir.join("shared/data/orgs"));
-    let found = found.find(|orgs| orgs.is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: ../shared/data is not there, so real organisations are not matched");
-    }
-    found
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_real_organisations_find_exactly_the_people_they_share() {
-    let Some(orgs) = orgs() else {
+    let Some(orgs) = fairshare_tests::shared::data("orgs", "a match of real organisations") else {
         return;
     };
     let mesh = Mesh::of(&KINDS).await;

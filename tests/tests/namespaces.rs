@@ -4,12 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use std::fs;
-use std::io::Write as _;
 use std::process::Command;
 
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::{about, until};
 use fairshare_tests::harness::people::{self, Somebody};
+use fairshare_tests::shared::skipped;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 
@@ -41,9 +41,7 @@ impl Machines {
             format!("netns exec {b} true"),
         ] {
             if let Err(why) = ip(&step) {
-                // Past the test's own capture, so that it is seen.
-                let said = format!("SKIPPED: no network namespaces here: ip {step}: {why}\n");
-                std::io::stderr().write_all(said.as_bytes()).unwrap();
+                skipped(&format!("no network namespaces here: ip {step}: {why}"));
                 return None;
             }
         }
@@ -160,6 +158,11 @@ fn two_machines_found_join_match_and_ask_as_the_readme_says() {
     // The practice's machine goes and comes back: nobody has to do anything.
     practice.stop();
     until("it is gone", || trust.json(&["status"])["connected"] == 0);
+    let (code, report) = about(&trust, &["ask"], &Somebody::numbered(9));
+    let state = &report["peers"][0]["state"];
+    assert_eq!((code, state), (1, &"unreachable".into()));
+    let (_, seen) = about(&trust, &["who-saw"], &Somebody::numbered(9));
+    assert!(seen["sights"][0]["what"]["failed"].is_string(), "{seen}");
     practice.start();
     until("it is back", || trust.json(&["status"])["connected"] == 1);
     let (code, report) = about(&trust, &["ask"], &Somebody::numbered(8));

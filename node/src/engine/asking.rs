@@ -10,6 +10,7 @@ use fairshare_protocol::exchange::ask::{
 };
 use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode};
 use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_protocol::roster::Roster;
 use fairshare_protocol::wire;
 use rand::Rng;
@@ -91,7 +92,20 @@ pub async fn ask(node: &Arc<Node>, pair: &Pair, mut plan: Plan) -> Result<Asked,
         plan.subject.commitment = node.exchanges.commit_to(plan.subject.person)?;
         let frames = match network.open(&pair.peer_key, wire::EXCHANGE).await {
             Ok(frames) => frames,
-            Err(error) => return Ok(asked(Err(error.to_string()))),
+            Err(error) => {
+                // What fails is journaled as fully as what succeeds.
+                let failed = Act::AnswerHeard {
+                    exchange: plan.exchange,
+                    peer: pair.peer.clone(),
+                    person: plan.subject.commitment,
+                    answer: None,
+                    outcome: Outcome::Failed(error.to_string()),
+                };
+                let failed = node.journal.append(failed, now())?;
+                node.store.commit().await?;
+                node.journal.durable(failed).await?;
+                return Ok(asked(Err(error.to_string())));
+            }
         };
         let mut asking = Asking::new(node, pair.peer.clone());
         let places = (&node.journal, &node.store);
