@@ -159,11 +159,15 @@ impl Network {
         let (opened, stream_here) = oneshot::channel();
         self.send(Command::Open(*peer, stream, opened)).await?;
         match timeout(self.timing.reach, stream_here).await {
-            Ok(Ok(stream)) => Ok(Frames::new(stream, Some(slot), &self.timing)),
+            Ok(Ok(Ok(stream))) => Ok(Frames::new(stream, Some(slot), &self.timing)),
+            Ok(Ok(Err(streams::Unknown))) => Err(Error::Unsupported),
             none => {
                 // A connection that gives no stream is dead, whatever it looks like.
                 self.send(Command::Distrust(*peer)).await?;
-                let why = none.map_or("the other node gave no stream", |_| "the line was lost");
+                let why = match none {
+                    Err(_) => "the other node gave no stream",
+                    Ok(_) => "the line was lost",
+                };
                 Err(Error::Unreachable(why.to_owned()))
             }
         }
@@ -252,6 +256,9 @@ pub enum Error {
     /// Cannot be reached.
     #[error("{0}")]
     Unreachable(String),
+    /// The other node does not know this stream.
+    #[error("the other node does not know this kind of conversation; its software may be older")]
+    Unsupported,
     /// Too much at once.
     #[error("too many conversations with that node at once; try again in a moment")]
     Busy,

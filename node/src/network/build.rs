@@ -1,7 +1,12 @@
 //! How a swarm is put together.
 
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use fairshare_protocol::limits::{MAX_CONNECTIONS_PER_PEER, MAX_DIALS, MAX_PENDING_INBOUND};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, ping, tcp, tls, yamux};
 
@@ -44,6 +49,17 @@ impl State {
             muxer.set_max_num_streams(MUXER_STREAMS);
             muxer
         };
+        self.broken = Arc::default();
+        let broken = Arc::clone(&self.broken);
+        // libp2p would let a task that panics vanish, and count its connection for ever.
+        let executor = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let broken = Arc::clone(&broken);
+            tokio::spawn(async move {
+                if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                    broken.store(true, Ordering::Relaxed);
+                }
+            });
+        };
         let mut swarm = SwarmBuilder::with_existing_identity(key.map_err(|_| Error::Key)?)
             .with_tokio()
             .with_tcp(
@@ -59,7 +75,7 @@ impl State {
                 streams: Behaviour::new(Door::default(), STREAMS),
             })
             .map_err(|_| Error::Key)?
-            .with_swarm_config(|config| config)
+            .with_swarm_config(|_| libp2p::swarm::Config::with_executor(executor))
             .with_connection_timeout(self.config.timing.reach)
             .build();
         for listen in self.listen.clone() {

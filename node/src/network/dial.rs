@@ -5,7 +5,7 @@ use fairshare_protocol::limits::MAX_DIALS;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, Swarm};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Error;
 use super::address::{self, dial_reason};
@@ -35,8 +35,10 @@ impl State {
             };
             peer.dialling = true;
             let (addresses, found) = (peer.addresses.clone(), found.clone());
+            let limit = self.config.timing.reach;
             tokio::spawn(async move {
-                let result = look_up(&addresses).await;
+                let result = timeout(limit, look_up(&addresses)).await;
+                let result = result.unwrap_or_else(|_| Err("the name service is silent".into()));
                 // The swarm may have stopped.
                 let _ = found.send((key, result)).await;
             });
@@ -70,6 +72,9 @@ impl State {
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::Always)
             .addresses(addresses)
+            // From their listening ports, two nodes that dial each other at once would meet half-way
+            // (TCP simultaneous open), each believing that it is the one who called.
+            .allocate_new_port()
             .build();
         if let Err(error) = swarm.dial(options) {
             self.peers.dial_failed(&key, dial_reason(&error), &timing);

@@ -20,8 +20,8 @@ use libp2p::swarm::handler::{
 };
 use libp2p::swarm::{
     ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
-    NetworkBehaviour, NotifyHandler, Stream, StreamProtocol, SubstreamProtocol, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    NetworkBehaviour, NotifyHandler, Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol,
+    THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::oneshot;
@@ -31,7 +31,11 @@ use super::address;
 use super::door::Door;
 
 /// Where an opened stream goes; dropped if the connection closes first.
-pub(super) type Opened = oneshot::Sender<Stream>;
+pub(super) type Opened = oneshot::Sender<Result<Stream, Unknown>>;
+
+/// The other side does not know a stream of this name. Its connection is as good as before.
+#[derive(Debug)]
+pub(super) struct Unknown;
 
 /// A stream the other side opened.
 #[derive(Debug)]
@@ -170,7 +174,8 @@ pub(super) struct Lines {
     names: Names,
     orders: VecDeque<Order>,
     /// One request at a time: with several, libp2p-swarm 0.48 can panic ("cannot extract twice").
-    /// It costs no round trip, for the name of a stream is sent along with its first bytes.
+    /// Each takes a round trip, so a connection opens 1/RTT streams a second; the answer shows
+    /// that the other side lives.
     opening: bool,
     arrived: VecDeque<(StreamProtocol, Stream)>,
 }
@@ -232,9 +237,14 @@ impl ConnectionHandler for Lines {
             }) => {
                 self.opening = false;
                 // Whoever asked may have given up: then the stream is dropped, which closes it.
-                drop(info.send(stream));
+                drop(info.send(Ok(stream)));
             }
-            ConnectionEvent::DialUpgradeError(DialUpgradeError { .. }) => self.opening = false,
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
+                self.opening = false;
+                if matches!(error, StreamUpgradeError::NegotiationFailed) {
+                    drop(info.send(Err(Unknown)));
+                }
+            }
             _ => {}
         }
     }

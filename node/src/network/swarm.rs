@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fairshare_protocol::ids::PublicKey;
 use fairshare_protocol::limits::{MAX_DIALS, MAX_MEMBERS};
@@ -53,6 +54,14 @@ pub(super) struct State {
     /// Who waits to reach whom, until when.
     pub waiting: Vec<(PublicKey, Instant, Reached)>,
     pub listening: Vec<Multiaddr>,
+    /// Whether a task of the swarm has panicked.
+    pub broken: Arc<AtomicBool>,
+}
+
+/// Why the swarm was let go.
+enum End {
+    Stopped,
+    Broken,
 }
 
 /// Runs the swarm, and builds it anew if it panics.
@@ -70,6 +79,7 @@ pub(super) async fn supervise(
         members: BTreeMap::new(),
         waiting: Vec::new(),
         listening: Vec::new(),
+        broken: Arc::default(),
     };
     let mut ready = Some(ready);
     loop {
@@ -90,7 +100,7 @@ pub(super) async fn supervise(
             let _ = ready.send(Ok(()));
         }
         let run = state.run(swarm, &mut commands);
-        if AssertUnwindSafe(run).catch_unwind().await.is_ok() {
+        if let Ok(End::Stopped) = AssertUnwindSafe(run).catch_unwind().await {
             return;
         }
         warn!("the network broke inside libp2p and is started again");
@@ -102,7 +112,14 @@ pub(super) async fn supervise(
 }
 
 impl State {
-    async fn run(&mut self, mut swarm: Swarm<Whole>, commands: &mut mpsc::Receiver<Command>) {
+    async fn run(
+        &mut self,
+        mut swarm: Swarm<Whole>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> End {
+        // A panic somebody can provoke must not cut everybody's connections again and again: until
+        // then only the broken connection is lost, and one of its peer's allowance with it.
+        let mendable = Instant::now() + self.config.timing.slowest_redial;
         // Names are looked up outside this task.
         let (found, mut lookups) = mpsc::channel(MAX_DIALS as usize * 2);
         let mut tick = tokio::time::interval(TICK);
@@ -112,7 +129,7 @@ impl State {
             tokio::select! {
                 event = swarm.select_next_some() => self.heard(&mut swarm, event),
                 command = commands.recv() => match command {
-                    None => return,
+                    None => return End::Stopped,
                     Some(Command::Shutdown(done)) => {
                         let all: Vec<_> = swarm.connected_peers().copied().collect();
                         for peer in all {
@@ -129,12 +146,17 @@ impl State {
                             }
                         }
                         let _ = done.send(());
-                        return;
+                        return End::Stopped;
                     }
                     Some(command) => self.ordered(&mut swarm, command),
                 },
                 Some((key, addresses)) = lookups.recv() => self.dial(&mut swarm, key, addresses),
-                _ = tick.tick() => self.ticked(&mut swarm, &found),
+                _ = tick.tick() => {
+                    if self.broken.load(Ordering::Relaxed) && Instant::now() >= mendable {
+                        return End::Broken;
+                    }
+                    self.ticked(&mut swarm, &found);
+                }
             }
         }
     }

@@ -305,3 +305,43 @@ async fn a_panic_inside_the_network_is_survived() {
     let (.., mut back) = two.incoming().await;
     assert_eq!(back.recv(10).await.unwrap().unwrap(), b"again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_the_other_node_does_not_know_costs_no_other_stream() {
+    let (one, mut two) = friends("127.0.0.1:0").await;
+    let key = two.key.public();
+    let mut out = one.network.open(&key, wire::EXCHANGE).await.unwrap();
+    out.send(b"first").await.unwrap();
+    let (.., mut back) = two.incoming().await;
+    let newer = one.network.open(&key, "/fairshare/exchange/2").await;
+    assert_eq!(newer.map(drop), Err(Error::Unsupported));
+    assert_eq!(back.recv(10).await.unwrap().unwrap(), b"first");
+    back.send(b"still here").await.unwrap();
+    assert_eq!(out.recv(10).await.unwrap().unwrap(), b"still here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_panic_do_not_use_up_their_peers_allowance() {
+    let (one, mut two) = friends("127.0.0.1:0").await;
+    let key = two.key.public();
+    for round in 0..10_u8 {
+        // What was broken in the last round may be found out by the first tries.
+        let mut sent = Err(Error::Busy);
+        for _ in 0..20 {
+            sent = one.network.open(&key, wire::ROSTER).await;
+            if sent.is_ok() {
+                break;
+            }
+            tokio::time::sleep(SHORT / 4).await;
+        }
+        let mut out = sent.unwrap_or_else(|why| panic!("round {round}: {why}"));
+        out.send(&[round]).await.unwrap();
+        let (.., mut back) = two.incoming().await;
+        assert_eq!(back.recv(10).await.unwrap().unwrap(), [round]);
+        one.network
+            .send(Command::SabotageConnection(key))
+            .await
+            .unwrap();
+        tokio::time::sleep(SHORT / 4).await;
+    }
+}
