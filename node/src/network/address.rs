@@ -217,14 +217,15 @@ pub(super) fn transport_reason(error: &TransportError<io::Error>) -> String {
     }
 }
 
+/// Why a connection that still looked open was closed.
+pub(super) const NO_ANSWER: &str = "the other node stopped answering";
+
 /// Why a connection closed, in one line for an operator.
 pub(super) fn closed_reason(cause: Option<&ConnectionError>) -> String {
     let said = match cause {
         None => "this node closed the connection",
         Some(ConnectionError::KeepAliveTimeout) => "the connection was idle",
-        Some(ConnectionError::IO(error)) if named(error, "TimedOut") => {
-            "the other node stopped answering"
-        }
+        Some(ConnectionError::IO(error)) if named(error, "TimedOut") => NO_ANSWER,
         Some(ConnectionError::IO(_)) => "the other node closed the connection",
     };
     said.to_owned()

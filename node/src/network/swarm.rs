@@ -191,7 +191,7 @@ impl State {
             Command::Distrust(key) => {
                 if let Some(line) = self.peers.find(&key).and_then(|peer| peer.line()) {
                     swarm.close_connection(line);
-                    self.closed(key, line, "the other node stopped answering".to_owned());
+                    self.closed(key, line, address::NO_ANSWER.to_owned());
                 }
             }
             Command::States(reply) => drop(reply.send(self.peers.states())),
@@ -293,11 +293,14 @@ impl State {
             }
             SwarmEvent::Behaviour(WholeEvent::Streams(arrival)) => self.arrived(swarm, arrival),
             SwarmEvent::Behaviour(WholeEvent::Ping(ping::Event {
+                peer,
                 connection,
                 result: Err(_),
-                ..
             })) => {
                 swarm.close_connection(connection);
+                if let Some(key) = address::public_key(&peer) {
+                    self.closed(key, connection, address::NO_ANSWER.to_owned());
+                }
             }
             _ => {}
         }
