@@ -9,7 +9,7 @@ use fairshare_protocol::time::Timestamp;
 
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
-use crate::engine::drive::now;
+use crate::engine::drive::{self, now};
 use crate::engine::matching::Turns;
 use crate::home::keys::{self, Keys};
 use crate::home::{self, Home};
@@ -130,7 +130,7 @@ impl Node {
     ///
     /// # Errors
     /// If journal or store fail; nothing that depends on it may then be told to anybody.
-    pub async fn record(&self, acts: impl IntoIterator<Item = Act>) -> Result<(), Error> {
+    pub async fn record(&self, acts: impl IntoIterator<Item = Act>) -> Result<(), drive::Error> {
         let mut last = None;
         for act in acts {
             last = Some(self.journal.append(act, now())?);

@@ -11,9 +11,9 @@ use fairshare_protocol::statement::Signed;
 use fairshare_protocol::time::Timestamp;
 
 use crate::config::{Config, Desk};
-use crate::engine::drive::now;
+use crate::engine::drive::{self, now};
 use crate::membership;
-use crate::node::{self, Node};
+use crate::node::Node;
 use crate::offer_file;
 
 pub mod said;
@@ -165,5 +165,5 @@ pub enum Error {
     Membership(#[from] membership::Error),
     /// It could not be kept.
     #[error(transparent)]
-    Node(#[from] node::Error),
+    Kept(#[from] drive::Error),
 }

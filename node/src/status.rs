@@ -87,7 +87,7 @@ fn holdings(node: &Node) -> Result<Holdings, store::Error> {
         people: counts.people,
         indexable: counts.indexable,
         records: counts.records,
-        received: node.exchanges.all_received(None).count() as u64,
+        received: node.exchanges.bundles() as u64,
         imported: node.records.imported()?,
     })
 }

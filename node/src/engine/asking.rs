@@ -101,9 +101,7 @@ pub async fn ask(node: &Arc<Node>, pair: &Pair, mut plan: Plan) -> Result<Asked,
                     answer: None,
                     outcome: Outcome::Failed(error.to_string()),
                 };
-                let failed = node.journal.append(failed, now())?;
-                node.store.commit().await?;
-                node.journal.durable(failed).await?;
+                node.record([failed]).await?;
                 return Ok(asked(Err(error.to_string())));
             }
         };

@@ -9,8 +9,8 @@ use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Member;
 
-use super::drive::now;
-use crate::node::{Error, Node};
+use super::drive::{Error, now};
+use crate::node::Node;
 
 /// Looks a person up, and journals who looked before telling.
 ///

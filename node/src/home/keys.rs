@@ -68,19 +68,21 @@ impl Keys {
 pub fn write(path: &Path, which: &str, key: &[u8; 32]) -> Result<(), Error> {
     let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(key));
     let line = Zeroizing::new(format!("fairshare {which} key v1 {}\n", *hex));
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| Error::Io {
+    write_line(path, &line).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Writes the one line of a key file, durably, never over another.
+pub(super) fn write_line(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
 }
 
 /// Reads one key file.

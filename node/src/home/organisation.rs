@@ -10,9 +10,8 @@
 //! plain form, `fairshare plain organisation key v1 <public> <seed>`, is for the demo and for those
 //! whose disk or safe protects it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -22,6 +21,8 @@ use fairshare_protocol::crypto::sign::KeyPair;
 use fairshare_protocol::ids::PublicKey;
 use rand::Rng;
 use zeroize::Zeroizing;
+
+use super::keys::write_line;
 
 /// Memory in KiB, passes and lanes for new files: the second recommendation of RFC 9106, section
 /// 4, on one lane.
@@ -221,16 +222,7 @@ fn stretch(
 }
 
 fn write(path: &Path, line: &str) -> Result<(), Error> {
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| Error::Io {
+    write_line(path, line).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
     })

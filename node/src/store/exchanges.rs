@@ -86,14 +86,6 @@ impl Exchanges {
         self.statements.put(hash.as_bytes(), kept)
     }
 
-    /// The signed statement of that hash.
-    ///
-    /// # Errors
-    /// If sled fails.
-    pub fn statement(&self, hash: &Hash) -> Result<Option<Kept>, Error> {
-        self.statements.load(hash.as_bytes())
-    }
-
     /// Files a received bundle, or puts it into quarantine, as its verdict says. Says whether it
     /// did: a peer chooses the id of an exchange it begins, and must not replace with it what came
     /// in another.
@@ -116,6 +108,11 @@ impl Exchanges {
     /// If sled fails.
     pub fn received(&self, exchange: &ExchangeId) -> Result<Option<Received>, Error> {
         self.received.load(exchange.as_bytes())
+    }
+
+    /// How many bundles were received. None of them is opened.
+    pub fn bundles(&self) -> usize {
+        self.received.count()
     }
 
     /// All bundles received about one person, or about anybody.
