@@ -171,11 +171,6 @@ impl Store {
         let commits = self.0.commits.as_ref().ok_or(Error::Stopped)?;
         commits.send(waiter).map_err(|_| Error::Stopped)
     }
-
-    /// Bytes the store takes on disk, blobs not counted.
-    pub fn size_on_disk(&self) -> u64 {
-        self.0.db.size_on_disk().unwrap_or(0)
-    }
 }
 
 /// Waits for callers, takes all who wait, and commits once for them together.

@@ -227,11 +227,6 @@ impl Site {
         self.child = Some(child);
     }
 
-    /// Whether its process runs, as far as this knows.
-    pub const fn is_running(&self) -> bool {
-        self.child.is_some()
-    }
-
     /// Its process's number.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()

@@ -58,7 +58,7 @@ impl Frames {
         }
     }
 
-    /// Sends one frame; see [`FrameSender::send`].
+    /// Sends one frame. Whoever drops the future half-way has broken the stream.
     ///
     /// # Errors
     /// If the stream is lost or the other side does not read.
@@ -66,7 +66,8 @@ impl Frames {
         self.out.send(frame).await
     }
 
-    /// Waits for one frame of at most `limit` bytes; see [`FrameReceiver::recv`].
+    /// Waits for one frame of at most `limit` bytes; `None` when the other side has finished. The
+    /// future may be dropped and asked for again: nothing that arrived is lost.
     ///
     /// # Errors
     /// If the stream is lost, cut short, silent, too slow, or the frame is over the limit.
@@ -81,15 +82,10 @@ impl Frames {
     pub async fn finish(&mut self) -> Result<(), FrameError> {
         self.out.finish().await
     }
-
-    /// The two directions, to be used by two tasks.
-    pub fn split(self) -> (FrameSender, FrameReceiver) {
-        (self.out, self.back)
-    }
 }
 
 /// The sending half of [`Frames`].
-pub struct FrameSender {
+struct FrameSender {
     write: futures::io::WriteHalf<Box<dyn Bytes>>,
     /// A frame went out in part, or not at all.
     broken: bool,
@@ -151,7 +147,7 @@ async fn paced(
 }
 
 /// The receiving half of [`Frames`].
-pub struct FrameReceiver {
+struct FrameReceiver {
     read: futures::io::ReadHalf<Box<dyn Bytes>>,
     head: [u8; 4],
     head_filled: usize,
