@@ -7,8 +7,8 @@ use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
 use crate::commands::{
-    admissions, admit, ask, demo, federation, find, import, init, join, journal, matching, members,
-    offer, peer, peers, received, run, status, terms, who_saw,
+    admissions, admit, ask, demo, federation, find, import, index, init, join, journal, matching,
+    members, offer, peer, peers, received, run, status, terms, who_saw,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -52,6 +52,8 @@ pub enum Command {
     Run(run::Run),
     Import(import::Import),
     Match(matching::Match),
+    #[command(subcommand)]
+    Index(index::IndexCommand),
     Find(find::Find),
     Ask(ask::Ask),
     #[command(subcommand)]
@@ -80,6 +82,7 @@ impl Command {
             Self::Run(command) => command.run(client).await,
             Self::Import(command) => command.run(client).await,
             Self::Match(command) => command.run(client).await,
+            Self::Index(command) => command.run(client).await,
             Self::Find(command) => command.run(client).await,
             Self::Ask(command) => command.run(client).await,
             Self::Received(command) => command.run(client).await,

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod federation;
 pub mod find;
 pub mod import;
+pub mod index;
 pub mod init;
 pub mod join;
 pub mod journal;

@@ -1,5 +1,9 @@
 //! What operators ask, answered: one line per request, each calling into its room.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG, index};
@@ -14,6 +18,7 @@ use crate::node::Node;
 use crate::status;
 
 mod asking;
+mod auditing;
 mod joining;
 mod members;
 mod received;
@@ -38,6 +43,9 @@ pub async fn dispatch(
         Request::Match(question) => answer(matches(node, &question, progress).await?),
         Request::Find(question) => answer(find(node, user, &question).await?),
         Request::Ask(question) => answer(asking::ask(node, user, question, progress).await?),
+        Request::Audit(question) => answer(auditing::audit(node, user, question).await?),
+        Request::DrawSample(question) => answer(auditing::draw(node, question).await?),
+        Request::ExportAdvert(question) => answer(auditing::export(node, user, question).await?),
         Request::ListReceived(question) => answer(received::list(node, &question)?),
         Request::ShowReceived(question) => answer(received::show(node, user, &question).await?),
         Request::ExportReceived(question) => answer(received::export(node, user, question).await?),
@@ -86,6 +94,34 @@ pub async fn blocking<T: Send + 'static>(
                 "this is a fault of the program: report it",
             ))
         })
+}
+
+/// Writes a file of mode 0600 that must not be there yet, durably; gives its size. Blocks.
+///
+/// # Errors
+/// If it is there, or cannot be written; then there is none.
+fn write_new(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<u64, Failure> {
+    let failed = |error: io::Error| {
+        let fact = format!("{}: {error}", path.display());
+        let remedy = "name a file that is not there yet, where the node may write";
+        Failure::new(WRONG, fact, remedy)
+    };
+    let mut new = OpenOptions::new();
+    let file = new.write(true).create_new(true).mode(0o600).open(path);
+    let mut out = BufWriter::new(file.map_err(failed)?);
+    let written = write(&mut out).and_then(|()| {
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(out.get_ref().metadata()?.len())
+    });
+    written.map_err(|error| {
+        // Half a file is none.
+        let _ = std::fs::remove_file(path);
+        failed(error)
+    })
 }
 
 async fn matches(

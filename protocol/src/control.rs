@@ -81,6 +81,12 @@ requests! {
     Match(index::Match) -> Vec<index::MatchReport>,
     /// Who else holds somebody.
     Find(index::Find) -> index::FindReport,
+    /// Open a sample of this node's own advert.
+    Audit(index::Audit) -> index::Audited,
+    /// Draw a sample of an advert.
+    DrawSample(index::DrawSample) -> index::Sample,
+    /// Write an advert into a file.
+    ExportAdvert(index::ExportAdvert) -> index::ExportedAdvert,
     /// Ask peers about somebody.
     Ask(exchange::Ask) -> exchange::AskReport,
     /// What was received.

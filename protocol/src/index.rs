@@ -1,6 +1,7 @@
 //! The private index: finding the people both hold (protocol.md section 3).
 
 pub mod advert;
+pub mod audit;
 pub mod canary;
 pub mod evidence;
 pub mod fetch;

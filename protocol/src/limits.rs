@@ -70,6 +70,10 @@ pub const MATCH_ROUNDS: u32 = 64;
 pub const MATCH_PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// The fewest canaries in an advert: hiding 1 % of the tags is missed with probability 10⁻⁵.
 pub const MIN_CANARIES: usize = 1146;
+/// Entries an audit opens unless its auditor demands others: finds 1 % false with 95 %.
+pub const AUDIT_SAMPLE: u32 = 300;
+/// The most entries one audit opens.
+pub const MAX_AUDIT_SAMPLE: u32 = 65_536;
 
 /// The longest line of text in a statement (a name, a contact, a reason, a legal basis), in bytes.
 pub const MAX_LINE: usize = 400;

@@ -1,9 +1,6 @@
 //! What was received, and who saw what of one person.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 use fairshare_protocol::category::Category;
@@ -18,7 +15,7 @@ use fairshare_protocol::ids::{Commitment, ExchangeId, OdsCode};
 use fairshare_protocol::journal::{Act, Entry, Outcome};
 use fairshare_protocol::member::User;
 
-use super::blocking;
+use super::{blocking, write_new};
 use crate::engine::drive::now;
 use crate::engine::finding;
 use crate::fhir::export;
@@ -124,40 +121,15 @@ pub async fn export(
     }
     let node = Arc::clone(node);
     blocking(move || {
-        let failed = |error: &std::io::Error| {
-            let fact = format!("{}: {error}", question.to.display());
-            Failure::new(
-                WRONG,
-                fact,
-                "name a file that is not there yet, where the node may write",
-            )
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&question.to)
-            .map_err(|error| failed(&error))?;
-        let write = || {
+        let bytes = write_new(&question.to, |out| {
             let plain = node.store.blobs().open_blob(&received.plaintext)?;
-            let mut out = BufWriter::new(file);
-            export::write(&received.filed, plain, &mut out)?;
-            out.flush()?;
-            out.get_ref().sync_all()?;
-            Ok(out.get_ref().metadata()?.len())
-        };
-        match write() {
-            Ok(bytes) => Ok(Exported {
-                path: question.to,
-                bytes,
-                records: received.filed.manifest.counts().into_iter().collect(),
-            }),
-            Err(error) => {
-                // Half an export is none.
-                let _ = std::fs::remove_file(&question.to);
-                Err(failed(&error))
-            }
-        }
+            export::write(&received.filed, plain, out)
+        })?;
+        Ok(Exported {
+            path: question.to,
+            bytes,
+            records: received.filed.manifest.counts().into_iter().collect(),
+        })
     })
     .await
 }

@@ -1,10 +1,16 @@
-//! Questions about the private index: matching with peers, and who else holds somebody.
+//! Questions about the private index: matching with peers, who else holds somebody, and audits.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::OdsCode;
+use crate::ids::{Hash, OdsCode, Point, PublicKey};
+use crate::index::advert::Header;
+use crate::index::audit::Passed;
 use crate::index::key::IndexKey;
 use crate::member::MemberKind;
+use crate::statement::Signed;
+use crate::text::Line;
 use crate::time::Timestamp;
 
 /// Match with one peer, or with all.
@@ -97,4 +103,110 @@ pub enum FindState {
     NotMatched,
     /// The offers of the two do not let them match.
     NoPresence,
+}
+
+/// Draw a sample of this node's own advert and open it, into a file. Who audits is journaled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// What the auditor chose.
+    pub seed: Line,
+    /// How many entries.
+    pub sample: u32,
+    /// Who audits.
+    pub auditor: Line,
+    /// Where to; there must be no file yet.
+    pub to: PathBuf,
+}
+
+/// What was opened, and where it is written. Without patient data: that is in the file alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audited {
+    /// The node's clock when it answered.
+    pub now: Timestamp,
+    /// The file.
+    pub path: PathBuf,
+    /// The advert.
+    pub advert: AdvertState,
+    /// What was opened.
+    pub opened: Passed,
+}
+
+/// An advert, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdvertState {
+    /// Whose it is.
+    pub member: OdsCode,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// When its member signed it.
+    pub made: Timestamp,
+    /// Its entries, canaries included.
+    pub entries: u32,
+    /// Hash of its signed header.
+    pub header: Hash,
+}
+
+impl AdvertState {
+    /// That of a signed header.
+    pub fn of(signed: &Signed<Header>, header: &Header) -> Self {
+        Self {
+            member: header.member.clone(),
+            epoch: header.epoch,
+            generation: header.generation,
+            made: header.made,
+            entries: header.count,
+            header: signed.hash(),
+        }
+    }
+}
+
+/// Write an advert into a file: what every peer has of it, without patient data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportAdvert {
+    /// Whose; none means this node's own.
+    pub member: Option<OdsCode>,
+    /// Where to; there must be no file yet.
+    pub to: PathBuf,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedAdvert {
+    /// The node's clock when it answered.
+    pub now: Timestamp,
+    /// Where.
+    pub path: PathBuf,
+    /// Bytes.
+    pub bytes: u64,
+    /// The advert.
+    pub advert: AdvertState,
+    /// The node key the roster has for its member: what a check of the file needs.
+    pub node: PublicKey,
+}
+
+/// Draw an audit's sample of an advert as this node has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrawSample {
+    /// Whose advert.
+    pub member: OdsCode,
+    /// What the auditor chose.
+    pub seed: Line,
+    /// How many entries.
+    pub sample: u32,
+}
+
+/// A sample of an advert.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Sample {
+    /// The signed header.
+    pub header: Signed<Header>,
+    /// The node key the roster has for its member.
+    pub node: PublicKey,
+    /// The entries by their positions.
+    pub entries: Vec<(u32, Point)>,
 }

@@ -132,6 +132,17 @@ impl Index {
         }
     }
 
+    /// One chunk of a peer's advert.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn peer_chunk(&self, held: &PeerAdvert, number: u32) -> Result<Option<Bytes>, Error> {
+        match held.entries.get(number as usize) {
+            Some(key) => Ok(Some(Bytes(self.chunk(key)?))),
+            None => Ok(None),
+        }
+    }
+
     /// What is here of a peer's advert.
     ///
     /// # Errors
