@@ -3,6 +3,7 @@
 pub mod admissions;
 pub mod admit;
 pub mod ask;
+mod completeness;
 pub mod demo;
 pub mod federation;
 pub mod find;

@@ -409,7 +409,7 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
     );
     assert_eq!(
         state(&mesh.all[0], 85, "L83024").await,
-        (FindState::NotMatched, false)
+        (FindState::NotHeld, false)
     );
 
     // The same adverts: the same match, said once.
@@ -433,7 +433,7 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
     mesh.all[1].import_people(0..10).await;
     assert_eq!(
         state(&mesh.all[1], 5, "RH8").await,
-        (FindState::NotMatched, true)
+        (FindState::NotYetIndexed, true)
     );
     assert_eq!(
         state(&mesh.all[1], 50, "RH8").await,

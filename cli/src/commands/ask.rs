@@ -8,7 +8,9 @@ use fairshare_protocol::control::{DEGRADED, Failure, REFUSED, WRONG};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::terms;
 use fairshare_protocol::text::Line;
+use fairshare_protocol::time::Timestamp;
 
+use super::completeness;
 use super::person::Person;
 use crate::client::Client;
 use crate::output::{Page, Tone, ago, count};
@@ -85,9 +87,11 @@ fn show(page: &mut Page, report: &AskReport) {
         "ANSWER",
         "RECEIVED",
         "SHOWN IN RETURN",
+        "THEIR INDEX",
         "TOOK",
     ];
-    let rows = report.peers.iter().map(|peer| row(page, peer)).collect();
+    let rows = report.peers.iter().map(|peer| row(page, report.now, peer));
+    let rows = rows.collect();
     page.table(&head, rows);
     for peer in &report.peers {
         if peer.received.is_empty() && peer.shown.is_empty() && peer.why.is_none() {
@@ -118,19 +122,16 @@ fn show(page: &mut Page, report: &AskReport) {
             let note = "the peer answered under a newer offer than this node knew";
             fields.push(("  terms", note.to_owned()));
         }
-        if let Some(made) = peer.index_made {
-            fields.push(("  their index", ago(report.now, made)));
-        }
         if let Some(exchange) = peer.exchange {
             fields.push(("  exchange", exchange.to_string()));
         }
         page.fields(&fields);
     }
     page.gap();
-    page.line(completeness(report));
+    page.line(completeness::of_asking(report.now, &report.completeness));
 }
 
-fn row(page: &Page, peer: &AskedPeer) -> Vec<String> {
+fn row(page: &Page, now: Timestamp, peer: &AskedPeer) -> Vec<String> {
     let total = |counts: &Counts| match counts.values().map(|n| u64::from(*n)).sum() {
         0 => "-".to_owned(),
         sum => format!("{} records", count(sum)),
@@ -145,14 +146,24 @@ fn row(page: &Page, peer: &AskedPeer) -> Vec<String> {
     vec![
         peer.code.to_string(),
         peer.name.clone(),
-        page.tone(tone, state(peer.state)),
+        page.tone(tone, &answer(peer)),
         total(&peer.received),
         total(&peer.shown),
+        peer.index_made
+            .map_or_else(|| "-".to_owned(), |made| ago(now, made)),
         match peer.ms {
             0 => "-".to_owned(),
             ms => format!("{ms} ms"),
         },
     ]
+}
+
+/// The answer in words; of a refusal its code too.
+fn answer(peer: &AskedPeer) -> String {
+    match (peer.state, &peer.why) {
+        (AskState::Refused, Some(code)) => format!("refused: {code}"),
+        _ => state(peer.state).to_owned(),
+    }
 }
 
 const fn state(state: AskState) -> &'static str {
@@ -166,6 +177,8 @@ const fn state(state: AskState) -> &'static str {
         AskState::Unreachable => "unreachable",
         AskState::NotLinked => "not linked",
         AskState::NotMatched => "not matched yet",
+        AskState::NotYetIndexed => "not indexed when matched",
+        AskState::NotIndexable => "not indexable",
         AskState::NoPresence => "does not match with us",
     }
 }
@@ -174,26 +187,4 @@ const fn state(state: AskState) -> &'static str {
 pub fn by_category(counts: &Counts) -> String {
     let each = counts.iter().map(|(category, n)| format!("{category} {n}"));
     each.collect::<Vec<_>>().join(", ")
-}
-
-fn completeness(report: &AskReport) -> String {
-    let number = |wanted: &[AskState]| {
-        let peers = report.peers.iter();
-        peers.filter(|peer| wanted.contains(&peer.state)).count()
-    };
-    let asked = report
-        .peers
-        .iter()
-        .filter(|peer| peer.exchange.is_some())
-        .count();
-    format!(
-        "Complete as far as this goes: {asked} asked, {} not linked, {} not matched yet, {} \
-         refused, {} unreachable; {} people of this node cannot be found by anybody. Not linked \
-         does not mean no record.",
-        number(&[AskState::NotLinked]),
-        number(&[AskState::NotMatched, AskState::NoPresence]),
-        number(&[AskState::Refused, AskState::Deferred]),
-        number(&[AskState::Unreachable]),
-        count(report.not_indexable),
-    )
 }

@@ -3,9 +3,10 @@
 use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::index::{self, FindPeer, FindReport, FindState};
 
+use super::completeness;
 use super::person::Person;
 use crate::client::Client;
-use crate::output::{Page, Tone, ago, count};
+use crate::output::{Page, Tone, ago};
 
 /// Who else holds a person
 ///
@@ -30,24 +31,33 @@ impl Find {
 }
 
 fn show(page: &mut Page, report: &FindReport) {
-    let held = match (report.held, report.indexed) {
-        (false, _) => "not held here, so nobody can be linked",
-        (true, false) => "held here, and not in the index yet: it is from the next match on",
-        (true, true) => "held here, and in the index",
+    let held = match (report.held, report.indexable, report.indexed) {
+        (false, ..) => "not held here, so nobody can be linked",
+        (true, false, _) => {
+            "held here without a valid NHS number and date of birth of their own, so nobody can be \
+             linked"
+        }
+        (true, true, false) => "held here, and not in the index yet: it is from the next match on",
+        (true, true, true) => "held here, and in the index",
     };
     page.line(format_args!("This person is {held}."));
     if !report.peers.is_empty() {
         page.gap();
-        let head = ["CODE", "NAME", "KIND", "", "THEIR INDEX", "MATCHED"];
+        let head = [
+            "CODE",
+            "NAME",
+            "KIND",
+            "STATE",
+            "NOW",
+            "THEIR INDEX",
+            "MATCHED",
+        ];
         let rows = report.peers.iter().map(|peer| row(page, report, peer));
         let rows = rows.collect();
         page.table(&head, rows);
     }
     page.gap();
-    page.line(completeness(
-        report.peers.iter().map(|peer| peer.state),
-        report.not_indexable,
-    ));
+    page.line(completeness::of_search(report.now, &report.completeness));
 }
 
 fn row(page: &Page, report: &FindReport, peer: &FindPeer) -> Vec<String> {
@@ -56,37 +66,31 @@ fn row(page: &Page, report: &FindReport, peer: &FindPeer) -> Vec<String> {
         FindState::Linked => page.tone(Tone::Good, state(peer.state)),
         _ => state(peer.state).to_owned(),
     };
+    let reached = match peer.reachable {
+        Some(true) => "connected".to_owned(),
+        Some(false) => page.tone(Tone::Bad, "unreachable"),
+        None => "-".to_owned(),
+    };
     vec![
         peer.code.to_string(),
         peer.name.clone(),
         peer.kind.to_string(),
         state,
+        reached,
         age(peer.index_made),
         age(peer.matched),
     ]
 }
 
 /// A state in words.
-pub const fn state(state: FindState) -> &'static str {
+const fn state(state: FindState) -> &'static str {
     match state {
         FindState::Linked => "linked",
         FindState::NotLinked => "not linked",
         FindState::NotMatched => "not matched yet",
+        FindState::NotYetIndexed => "not indexed when matched",
+        FindState::NotIndexable => "not indexable",
+        FindState::NotHeld => "not held here",
         FindState::NoPresence => "does not match with us",
     }
-}
-
-/// How complete a search was.
-fn completeness(states: impl Iterator<Item = FindState> + Clone, not_indexable: u64) -> String {
-    let number = |wanted| states.clone().filter(|state| *state == wanted).count();
-    format!(
-        "Complete as far as this goes: {} linked, {} not linked, {} not matched yet, {} not \
-         matching with us; {} people of this node cannot be found by anybody (no valid NHS number \
-         or date of birth). Not linked does not mean no record.",
-        number(FindState::Linked),
-        number(FindState::NotLinked),
-        number(FindState::NotMatched),
-        number(FindState::NoPresence),
-        count(not_indexable),
-    )
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use fairshare_protocol::category::{Lane, Purpose};
 use fairshare_protocol::control::exchange::{Ask, AskReport, AskState, AskedPeer, Counts};
-use fairshare_protocol::control::index::{FindPeer, FindState};
+use fairshare_protocol::control::index::{Completeness, FindPeer, FindState};
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::exchange::answer::Reply;
 use fairshare_protocol::exchange::ask::{Ended, Plan};
-use fairshare_protocol::ids::ExchangeId;
+use fairshare_protocol::ids::{ExchangeId, OdsCode};
 use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Roster;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use super::Progress;
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::drive::now;
-use crate::engine::finding;
+use crate::engine::finding::{self, Here, count};
 use crate::node::Node;
 
 /// How long whoever asked waits for the slowest member.
@@ -47,19 +47,33 @@ pub async fn ask(
         let fact = "this node is not running, so it can ask nobody";
         return Err(Failure::new(WRONG, fact, "start it with `fairshare run`"));
     }
-    let known = finding::peers(node, &question.person).map_err(|error| wrong(&error))?;
+    let here = finding::here(node, &question.person).map_err(|error| wrong(&error))?;
+    let known = finding::peers(node, &question.person, here).await;
+    let known = known.map_err(|error| wrong(&error))?;
+    let completeness = finding::completeness(node, &known).map_err(|error| wrong(&error))?;
     let subject = asking::subject(node, question.person).map_err(|error| wrong(&error))?;
     let Some(subject) = subject else {
+        let looked = finding::look(node, user, &question.person).await;
+        looked.map_err(|error| wrong(&error))?;
+        if here == Here::NotIndexable {
+            let wanted = |peer: &&FindPeer| wanted(&question.peers, peer);
+            return Ok(AskReport {
+                now: now(),
+                peers: known.iter().filter(wanted).map(not_asked).collect(),
+                completeness,
+            });
+        }
         let fact = "nobody with that NHS number and date of birth is held here";
         let remedy = "check both; only people both organisations hold can be asked about";
         return Err(Failure::new(WRONG, fact, remedy));
     };
-    let counts = node.records.counts().map_err(|error| wrong(&error))?;
     let mut peers = Vec::new();
+    let mut left_out = 0;
     let mut asked = JoinSet::new();
     let mut outstanding = BTreeMap::new();
     for peer in known {
-        if !question.peers.is_empty() && !question.peers.contains(&peer.code) {
+        if !wanted(&question.peers, &peer) {
+            left_out += u32::from(peer.state == FindState::Linked);
             continue;
         }
         let link = node.index.handle(&question.person, &peer.code);
@@ -82,6 +96,11 @@ pub async fn ask(
         let (node, roster) = (Arc::clone(node), Arc::clone(&roster));
         outstanding.insert(peer.code.clone(), peer.clone());
         asked.spawn(async move { one(&node, &roster, &peer, plan).await });
+    }
+    if asked.is_empty() {
+        // Whom a person is not linked with is told: that is a look too.
+        let looked = finding::look(node, user, &question.person).await;
+        looked.map_err(|error| wrong(&error))?;
     }
     let total = asked.len() as u64;
     // Nobody waits for the slowest: what one member sends takes as long as that member likes.
@@ -116,11 +135,25 @@ pub async fn ask(
         }
     }));
     peers.sort_by(|a, b| a.code.cmp(&b.code));
+    let came = |wanted: &[AskState]| count(&peers, |peer| wanted.contains(&peer.state));
     Ok(AskReport {
         now: now(),
-        not_indexable: counts.people.saturating_sub(counts.indexable),
+        completeness: Completeness {
+            asked: u32::try_from(total).unwrap_or(u32::MAX),
+            answered: came(&[AskState::Delivered, AskState::NothingToShow]),
+            refused: came(&[AskState::Refused, AskState::Deferred]),
+            unreachable: came(&[AskState::Unreachable]),
+            failed: came(&[AskState::Failed, AskState::Quarantined]),
+            left_out,
+            ..completeness
+        },
         peers,
     })
+}
+
+/// Whether a peer is among those who are to be asked.
+fn wanted(named: &BTreeSet<OdsCode>, peer: &FindPeer) -> bool {
+    named.is_empty() || named.contains(&peer.code)
 }
 
 fn check(question: &Ask) -> Result<(), Failure> {
@@ -137,10 +170,7 @@ fn check(question: &Ask) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_peers(
-    peers: &BTreeSet<fairshare_protocol::ids::OdsCode>,
-    roster: &Roster,
-) -> Result<(), Failure> {
+fn check_peers(peers: &BTreeSet<OdsCode>, roster: &Roster) -> Result<(), Failure> {
     match peers.iter().find(|code| roster.member(code).is_none()) {
         None => Ok(()),
         Some(code) => Err(Failure::new(
@@ -156,6 +186,9 @@ fn not_asked(peer: &FindPeer) -> AskedPeer {
     let state = match peer.state {
         FindState::Linked | FindState::NotMatched => AskState::NotMatched,
         FindState::NotLinked => AskState::NotLinked,
+        FindState::NotYetIndexed => AskState::NotYetIndexed,
+        // Nobody is asked about somebody who is not held.
+        FindState::NotIndexable | FindState::NotHeld => AskState::NotIndexable,
         FindState::NoPresence => AskState::NoPresence,
     };
     AskedPeer {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::index::Completeness;
 use crate::category::{Category, Purpose};
 use crate::ids::{ExchangeId, OdsCode};
 use crate::index::key::IndexKey;
@@ -36,10 +37,10 @@ pub struct Ask {
 pub struct AskReport {
     /// The node's clock when it answered.
     pub now: Timestamp,
-    /// How many people of this node cannot be found by anybody: no valid number or date of birth.
-    pub not_indexable: u64,
     /// Every member that was asked or could have been, in the order of their codes.
     pub peers: Vec<AskedPeer>,
+    /// How many members are what.
+    pub completeness: Completeness,
 }
 
 /// What one member said.
@@ -93,8 +94,12 @@ pub enum AskState {
     Unreachable,
     /// The person was not in both indexes when last matched. That is not "no record".
     NotLinked,
-    /// There was no match yet, or none since this person came.
+    /// There was no match with it yet.
     NotMatched,
+    /// The person came to this node's index after the match, or is not in it yet.
+    NotYetIndexed,
+    /// The person has no valid number or date of birth here: nobody can find them.
+    NotIndexable,
     /// The offers of the two do not let them match.
     NoPresence,
 }

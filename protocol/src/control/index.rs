@@ -64,14 +64,16 @@ pub struct FindReport {
     pub now: Timestamp,
     /// Whether this node holds them: only then can anybody be linked.
     pub held: bool,
+    /// Whether they can be found by others at all: they have a valid number and a date of birth.
+    pub indexable: bool,
     /// When this node's own index was made, if it has one.
     pub index_made: Option<Timestamp>,
     /// Whether they are in that index yet; who came later waits for the next match.
     pub indexed: bool,
-    /// How many people of this node cannot be found by anybody: no valid number or date of birth.
-    pub not_indexable: u64,
     /// Every other member, in the order of their codes.
     pub peers: Vec<FindPeer>,
+    /// How many of them are what.
+    pub completeness: Completeness,
 }
 
 /// What is known of one person at one peer.
@@ -85,24 +87,98 @@ pub struct FindPeer {
     pub kind: MemberKind,
     /// What is known.
     pub state: FindState,
+    /// Whether it is connected, so that it can be asked now; none if this node is not running.
+    pub reachable: Option<bool>,
     /// When the peer's index was made that this rests on.
     pub index_made: Option<Timestamp>,
     /// When the two were last matched.
     pub matched: Option<Timestamp>,
 }
 
-/// Whether a peer holds a person, as far as this node can know.
+/// Whether a peer holds a person, as far as this node can know. None of these is "no record".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindState {
     /// Both hold them, and both proved it.
     Linked,
-    /// They were not in both indexes when last matched. That is not "no record".
+    /// They were not in both indexes when last matched.
     NotLinked,
-    /// There was no match yet, or none since this person came.
+    /// There was no match with the peer yet.
     NotMatched,
+    /// There was a match, and they came to this node's index later, or are not in it yet.
+    NotYetIndexed,
+    /// This node holds them without a valid number or date of birth: nobody can find them.
+    NotIndexable,
+    /// This node does not hold them, and an index tells only of people both hold.
+    NotHeld,
     /// The offers of the two do not let them match.
     NoPresence,
+}
+
+/// How complete an answer about one person is. A member counts once under what it is to the person
+/// (the first seven), and besides under what came of asking it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completeness {
+    /// Every other member that takes part.
+    pub members: u32,
+    /// Of these, linked with the person.
+    pub linked: u32,
+    /// Not in both indexes when last matched.
+    pub not_linked: u32,
+    /// Never matched with.
+    pub not_matched: u32,
+    /// Matched with before the person was in this node's index.
+    pub not_yet_indexed: u32,
+    /// All, if the person cannot be found by anybody.
+    pub not_indexable: u32,
+    /// All, if the person is not held here.
+    pub not_held: u32,
+    /// Not matching with this node by the offers.
+    pub no_presence: u32,
+    /// Asked, whatever came of it.
+    pub asked: u32,
+    /// Answered: showed records, or had nothing to show.
+    pub answered: u32,
+    /// Refused or deferred.
+    pub refused: u32,
+    /// Not reached; in a search, not connected now.
+    pub unreachable: u32,
+    /// Asked, and something went wrong.
+    pub failed: u32,
+    /// Linked, and not among those who were to be asked.
+    pub left_out: u32,
+    /// When the oldest peer's index was made that this rests on.
+    pub oldest_index: Option<Timestamp>,
+    /// People of this node whom nobody can find: no valid number or date of birth.
+    pub people_not_indexable: u64,
+}
+
+impl Completeness {
+    /// Counts what members are to one person.
+    pub fn of<'a>(
+        peers: impl IntoIterator<Item = &'a FindPeer>,
+        people_not_indexable: u64,
+    ) -> Self {
+        let mut counted = Self {
+            people_not_indexable,
+            ..Self::default()
+        };
+        for peer in peers {
+            counted.members += 1;
+            *match peer.state {
+                FindState::Linked => &mut counted.linked,
+                FindState::NotLinked => &mut counted.not_linked,
+                FindState::NotMatched => &mut counted.not_matched,
+                FindState::NotYetIndexed => &mut counted.not_yet_indexed,
+                FindState::NotIndexable => &mut counted.not_indexable,
+                FindState::NotHeld => &mut counted.not_held,
+                FindState::NoPresence => &mut counted.no_presence,
+            } += 1;
+            let older = [counted.oldest_index, peer.index_made];
+            counted.oldest_index = older.into_iter().flatten().min();
+        }
+        counted
+    }
 }
 
 /// Draw a sample of this node's own advert and open it, into a file. Who audits is journaled.

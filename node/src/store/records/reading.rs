@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 
 use fairshare_protocol::category::Category;
 use fairshare_protocol::ids::PersonId;
-use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::index::key::{IndexKey, NhsNumber};
 use fairshare_protocol::time::Timestamp;
 
 use crate::store::blobs::pack;
@@ -95,6 +95,16 @@ impl Records {
             .filter(|(_, person)| person.key.as_ref() == Some(key))
             .map(|(id, _)| id)
             .collect())
+    }
+
+    /// Whether somebody with this NHS number is held whom the index cannot find: without a full date
+    /// of birth, with two numbers, or labelled restricted.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn is_held_unindexed(&self, nhs: NhsNumber) -> Result<bool, Error> {
+        let found = self.people_identified(&self.nhs_name(nhs))?;
+        Ok(found.iter().any(|(_, person)| person.key.is_none()))
     }
 
     /// The people who have an identifier of that name now.
