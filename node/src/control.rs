@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::engine::progress::Watch;
 use crate::engine::{finding, matching};
 use crate::import::command as import;
 use crate::node::Node;
@@ -133,11 +134,11 @@ async fn matches(
     if let Some(code) = peer {
         members::member(&*members::roster(node)?, code)?;
     }
-    let each = |done: u64, total: u64, report: &index::MatchReport| {
-        let what = format!("matched with {}", report.peer);
-        progress.step(done, Some(total), "peers", &what);
+    let progress = progress.clone();
+    let tell = move |done, total, unit: &str, what: &str| {
+        progress.step(done, Some(total), unit, what);
     };
-    let reports = matching::match_with(node, peer, each).await;
+    let reports = matching::match_with(node, peer, &Watch::new(&tell)).await;
     reports.map_err(|error| Failure::from_error(WRONG, &error))
 }
 

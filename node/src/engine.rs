@@ -6,10 +6,14 @@
 
 pub mod advert;
 pub mod asking;
+pub mod contact;
+pub mod delta;
 pub mod drive;
 pub mod finding;
 pub mod joining;
+pub mod keeping;
 pub mod matching;
+pub mod progress;
 pub mod roster;
 pub mod sessions;
 pub mod showing;

@@ -6,11 +6,13 @@ use fairshare_protocol::control::journal::Verified;
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::time::Timestamp;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::drive::{self, now};
 use crate::engine::matching::Turns;
+use crate::engine::progress::Progress;
 use crate::home::keys::{self, Keys};
 use crate::home::{self, Home};
 use crate::journal::{self, Journal};
@@ -50,6 +52,14 @@ pub struct Node {
     pub fetching: Turns,
     /// Whose turn it is to be answered a match.
     pub answering: Turns,
+    /// Whose turn it is to be told of new people.
+    pub telling: Turns,
+    /// How many matches may be under way at once: those begun here, and those answered.
+    pub room: [Semaphore; 2],
+    /// How far matches are.
+    pub progress: Progress,
+    /// Wakes what looks after the index: something may have become possible.
+    pub stir: Notify,
     /// When the node was opened.
     pub opened: Timestamp,
     /// What opening the journal found.
@@ -83,6 +93,10 @@ impl Node {
             matching: Turns::default(),
             fetching: Turns::default(),
             answering: Turns::default(),
+            telling: Turns::default(),
+            room: [Semaphore::new(1), Semaphore::new(2)],
+            progress: Progress::default(),
+            stir: Notify::new(),
             config,
             keys,
             journal,

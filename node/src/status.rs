@@ -185,6 +185,7 @@ pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
                 index: index(node, &member.code),
                 links: matched.as_ref().map(|found| found.links),
                 matched: matched.map(|found| found.at),
+                matching: node.progress.with(&member.code),
                 last_exchange: lately.exchanged,
                 errors: lately.errors.into(),
             }

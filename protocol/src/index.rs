@@ -3,6 +3,7 @@
 pub mod advert;
 pub mod audit;
 pub mod canary;
+pub mod delta;
 pub mod evidence;
 pub mod fetch;
 pub mod key;

@@ -165,6 +165,41 @@ pub enum Act {
         /// Why, in a code without patient data.
         why: String,
     },
+    /// A batch of new entries was added to our advert.
+    Batch {
+        /// Hash of the signed batch.
+        batch: Hash,
+        /// Its number.
+        number: u32,
+        /// Its entries, canaries included.
+        count: u64,
+    },
+    /// We answered new entries of the peer's: a batch, or one entry of somebody who needs care.
+    Taken {
+        /// Whose they are.
+        peer: OdsCode,
+        /// Hash of what was given.
+        given: Hash,
+        /// Hash of our signed answer.
+        answer: Hash,
+        /// Links in it.
+        links: u64,
+    },
+    /// The peer answered new entries of ours.
+    Given {
+        /// Who answered.
+        peer: OdsCode,
+        /// Hash of what was given.
+        given: Hash,
+        /// Hash of the peer's signed answer.
+        answer: Hash,
+        /// Links we find too.
+        links: u64,
+        /// Links only the peer claims: not honoured.
+        theirs_only: u64,
+        /// Links only we find: not honoured.
+        ours_only: u64,
+    },
     /// An operator looked somebody up.
     Searched {
         /// Who looked.

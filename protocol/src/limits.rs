@@ -20,6 +20,8 @@ pub const MAX_ADVERT: usize = 4 * 1024 * 1024;
 pub const MIN_ADVERT: usize = 2048;
 /// The most generations of an advert in one epoch; each may bring further canaries.
 pub const MAX_GENERATIONS: u32 = 16;
+/// The sizes of batches, canaries included: how many people came is hidden to a size.
+pub const BATCH_SIZES: [usize; 4] = [64, 256, 1024, MAX_CHUNK_ENTRIES];
 /// The largest signed statement, in bytes of its body.
 pub const MAX_STATEMENT: usize = 48 * 1024;
 /// The most members a federation's roster may name.

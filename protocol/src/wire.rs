@@ -15,13 +15,17 @@ pub const ROSTER: &str = "/fairshare/roster/1";
 pub const ADVERT: &str = "/fairshare/advert/1";
 /// Finding the people both hold.
 pub const MATCH: &str = "/fairshare/match/1";
+/// New people of an advert, between two matches.
+pub const DELTA: &str = "/fairshare/delta/1";
+/// First contact: one new person, and the exchange about them on the same stream.
+pub const CONTACT: &str = "/fairshare/contact/1";
 /// Asking about one person, and showing in return.
 pub const EXCHANGE: &str = "/fairshare/exchange/1";
 /// The only stream open to strangers.
 pub const JOIN: &str = "/fairshare/join/1";
 
 /// All of them; the node answers these and no others.
-pub const STREAMS: [&str; 5] = [ROSTER, ADVERT, MATCH, EXCHANGE, JOIN];
+pub const STREAMS: [&str; 7] = [ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN];
 
 /// The kind of the message that says a kind was not known. It carries that kind.
 pub const UNSUPPORTED: u8 = 0;

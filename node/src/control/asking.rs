@@ -10,7 +10,7 @@ use fairshare_protocol::control::index::{Completeness, FindPeer, FindState};
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::exchange::answer::Reply;
 use fairshare_protocol::exchange::ask::{Ended, Plan};
-use fairshare_protocol::ids::{ExchangeId, OdsCode};
+use fairshare_protocol::ids::{ExchangeId, Fixed, Handle, MatchId, OdsCode};
 use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Roster;
 use tokio::task::JoinSet;
@@ -19,7 +19,9 @@ use tokio::time::sleep;
 use super::Progress;
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::drive::now;
+use crate::engine::contact::{self, Contacted};
 use crate::engine::finding::{self, Here, count};
+use crate::engine::matching;
 use crate::node::Node;
 
 /// How long whoever asked waits for the slowest member.
@@ -78,9 +80,14 @@ pub async fn ask(
         }
         let link = node.index.handle(&question.person, &peer.code);
         let link = link.map_err(|error| wrong(&error))?;
-        let (Some((match_id, handle)), FindState::Linked) = (link, peer.state) else {
-            peers.push(not_asked(&peer));
-            continue;
+        let (match_id, handle) = match (link, peer.state) {
+            (Some(link), FindState::Linked) => link,
+            // First contact gives the plan its handle.
+            (_, FindState::NotYetIndexed) => (MatchId::new([0; 32]), Handle(Fixed([0; 32]))),
+            _ => {
+                peers.push(not_asked(&peer));
+                continue;
+            }
         };
         let plan = Plan {
             // Each try takes its own.
@@ -220,7 +227,26 @@ async fn one(node: &Arc<Node>, roster: &Roster, peer: &FindPeer, plan: Plan) -> 
     };
     let flows = pair.terms.purposes.get(&plan.purpose);
     report.one_sided = flows.is_some_and(|flows| flows.one_sided());
-    let Asked { ended, took } = match asking::ask(node, &pair, plan).await {
+    let asked = match peer.state {
+        FindState::NotYetIndexed => match contact::ask(node, &pair, plan).await {
+            Ok(Contacted::Asked(asked)) => Ok(asked),
+            Ok(Contacted::NotLinked) => {
+                report.state = AskState::NotLinked;
+                return report;
+            }
+            Ok(Contacted::Failed(error)) => {
+                report.state = match error {
+                    matching::Error::Network(_) => AskState::Unreachable,
+                    _ => AskState::NotMatched,
+                };
+                report.why = Some(error.to_string());
+                return report;
+            }
+            Err(error) => Err(error),
+        },
+        _ => asking::ask(node, &pair, plan).await,
+    };
+    let Asked { ended, took } = match asked {
         Ok(asked) => asked,
         Err(error) => {
             // Of this one exchange: the others go on.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::ids::{FederationId, OdsCode, Point};
-use fairshare_protocol::index::advert::own::{Blinding, Error as Unmade, Own};
+use fairshare_protocol::index::advert::own::{Blinding, Error as Unmade, Made, Own};
 use fairshare_protocol::index::advert::{Expected, Void, check_distinct};
+use fairshare_protocol::index::delta::said::{most, size};
 use fairshare_protocol::index::fetch::serve::{LoadChunk, Outcome as Served, Serve};
 use fairshare_protocol::index::fetch::{CheckWhole, Failure, Fetch, Outcome, Save};
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::Act;
+use fairshare_protocol::limits::MAX_CHUNK_ENTRIES;
 use fairshare_protocol::roster::Roster;
 use rayon::prelude::*;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -35,11 +37,43 @@ pub struct Ours {
     kept: OwnAdvert,
 }
 
+impl Ours {
+    /// The epoch it is of.
+    pub fn epoch(&self) -> u32 {
+        self.own.advert().header().epoch
+    }
+}
+
 /// Holds our advert once it was needed. One is made at a time.
 #[derive(Default)]
 pub struct Adverts(Arc<Mutex<Option<Arc<Ours>>>>);
 
 impl Adverts {
+    /// Our advert as it stands, if there is one for this epoch; none is made.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn held(
+        &self,
+        node: &Arc<Node>,
+        roster: &Roster,
+    ) -> Result<Option<Arc<Ours>>, Error> {
+        let mut held = Arc::clone(&self.0).lock_owned().await;
+        if held.is_none() {
+            let here = Arc::clone(node);
+            *held = spawn_blocking(move || stored(&here)).await??;
+        }
+        Ok(held.clone().filter(|ours| of_now(ours, roster)))
+    }
+
+    /// Forgets it, if it is of an epoch that is over.
+    pub async fn turn_over(&self, roster: &Roster) {
+        let mut held = Arc::clone(&self.0).lock_owned().await;
+        if held.as_ref().is_some_and(|ours| !of_now(ours, roster)) {
+            *held = None;
+        }
+    }
+
     /// Our advert as it stands, made if there is none for this epoch.
     ///
     /// # Errors
@@ -77,6 +111,7 @@ type Held = OwnedMutexGuard<Option<Arc<Ours>>>;
 async fn make(mut held: Held, node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Error> {
     let (node, federation) = (Arc::clone(node), roster.federation());
     let epoch = roster.charter().epoch(now());
+    let per_day = roster.charter().additions_per_day;
     let making = async move {
         let before = held.clone();
         let here = Arc::clone(&node);
@@ -89,50 +124,43 @@ async fn make(mut held: Held, node: &Arc<Node>, roster: &Roster) -> Result<Arc<O
                 let header = ours.own.advert().header();
                 (header.epoch, header.federation) == (epoch, federation)
             });
-            grow(&here, before, federation, epoch)
+            grow(&here, before, federation, (epoch, per_day))
         });
         let ours = match made.await?? {
             Grown::Same(ours) => ours,
-            Grown::New {
-                own,
-                people,
-                known,
-                import,
-            } => {
-                // Journaled before it is kept, and kept before anybody sees it.
-                let header = own.advert().header();
-                let act = Act::Advert {
-                    header: own.advert().signed().hash(),
-                    epoch,
-                    generation: header.generation,
-                    count: u64::from(header.count),
-                };
-                let receipt = node.journal.append(act, now())?;
-                node.journal.durable(receipt).await?;
-                let (generation, entries) = (header.generation, header.count);
-                let index = node.index.clone();
-                let keep = move || {
-                    let kept = index.keep_own(&own, &people, known)?;
-                    if generation == 1 {
-                        index.turn_over(epoch)?;
-                    }
-                    let own = Arc::new(*own);
-                    Ok::<_, Error>(Arc::new(Ours {
-                        own,
-                        people,
-                        import,
-                        kept,
-                    }))
-                };
-                let ours = spawn_blocking(keep).await??;
-                tracing::info!(epoch, generation, entries, "made our advert");
-                ours
-            }
+            Grown::New(fresh) => keep(&node, fresh, epoch).await?,
         };
         *held = Some(Arc::clone(&ours));
         Ok(ours)
     };
     tokio::spawn(making).await?
+}
+
+/// Keeps what was made. It is journaled before it is kept, and kept before anybody sees it.
+async fn keep(node: &Arc<Node>, fresh: Box<Fresh>, epoch: u32) -> Result<Arc<Ours>, Error> {
+    let header = fresh.own.advert().header();
+    let (generation, entries) = (header.generation, fresh.own.len());
+    let mut acts = Vec::new();
+    if fresh.before.is_none() {
+        acts.push(Act::Advert {
+            header: fresh.own.advert().signed().hash(),
+            epoch,
+            generation,
+            count: u64::from(header.count),
+        });
+    }
+    for (made, number) in fresh.batches() {
+        acts.push(Act::Batch {
+            batch: made.batch.hash(),
+            number,
+            count: made.entries.len() as u64,
+        });
+    }
+    node.record(acts).await?;
+    let index = node.index.clone();
+    let ours = spawn_blocking(move || fresh.keep(&index)).await??;
+    tracing::info!(epoch, generation, entries, "our advert has everybody it can have");
+    Ok(ours)
 }
 
 fn of_now(ours: &Ours, roster: &Roster) -> bool {
@@ -165,80 +193,147 @@ fn stored(node: &Node) -> Result<Option<Arc<Ours>>, Error> {
 enum Grown {
     /// Nobody new.
     Same(Arc<Ours>),
-    /// The next generation, or the first of an epoch; people from `known` on are new in it.
-    New {
-        own: Box<Own>,
-        people: Vec<IndexKey>,
-        known: usize,
-        import: u64,
-    },
+    /// There is more of it.
+    New(Box<Fresh>),
 }
 
-/// The advert with everybody in it who can be.
+/// An advert that is not kept yet.
+struct Fresh {
+    own: Own,
+    people: Vec<IndexKey>,
+    import: u64,
+    /// What it was before, if only batches are new.
+    before: Option<Arc<Ours>>,
+}
+
+impl Fresh {
+    /// The batches that are new, with their numbers.
+    fn batches(&self) -> impl Iterator<Item = (&Made, u32)> {
+        let kept = self.before.as_ref();
+        let kept = kept.map_or(0, |before| before.own.batches().len());
+        let all = self.own.batches().iter().map(|made| &**made).zip(1..);
+        all.skip(kept)
+    }
+
+    fn keep(self: Box<Self>, index: &Index) -> Result<Arc<Ours>, Error> {
+        let (mut kept, mut known) = match &self.before {
+            Some(before) => (before.kept.clone(), before.people.len()),
+            None => (index.keep_own(&self.own, &self.people)?, self.people.len()),
+        };
+        let header = self.own.advert().header();
+        if self.before.is_none() && header.generation == 1 {
+            index.turn_over(header.epoch)?;
+        }
+        for (made, _) in self.batches() {
+            let brought = made.slots.iter().filter(|slot| slot.is_person()).count();
+            let people = &self.people[known..known + brought];
+            kept = index.keep_batch(kept, made, people, known)?;
+            known += brought;
+        }
+        Ok(Arc::new(Ours {
+            own: Arc::new(self.own),
+            people: self.people,
+            import: self.import,
+            kept,
+        }))
+    }
+}
+
+/// The advert with everybody in it who can be: by batches if they are few enough for a day, else
+/// by a new generation, which all peers must match anew.
 fn grow(
     node: &Node,
     before: Option<Arc<Ours>>,
     federation: FederationId,
-    epoch: u32,
+    (epoch, per_day): (u32, u32),
 ) -> Result<Grown, Error> {
     // Read first: people of a later import are looked for again.
-    let import = node.records.visible();
+    let mut import = node.records.visible();
     let rng = &mut rand::rng();
     let (mut people, blinding) = match &before {
         Some(ours) => (ours.people.clone(), ours.own.blinding()),
         None => (Vec::new(), Blinding::generate(&federation, epoch, rng)),
     };
-    let there: BTreeSet<_> = people.iter().copied().collect();
-    let all = node.records.index_keys()?;
-    let new: Vec<_> = all.difference(&there).copied().collect();
-    let same = |ours: &Ours| {
-        let (own, people, kept) = (
-            Arc::clone(&ours.own),
-            ours.people.clone(),
-            ours.kept.clone(),
-        );
+    let mut there = people.clone();
+    there.par_sort_unstable();
+    let mut new = node.records.index_keys()?;
+    new.retain(|key| there.binary_search(key).is_err());
+    let mut new: Vec<_> = new.into_iter().collect();
+    drop(there);
+    let same = |ours: &Ours, import| {
         Grown::Same(Arc::new(Ours {
-            own,
-            people,
+            own: Arc::clone(&ours.own),
+            people: ours.people.clone(),
             import,
-            kept,
+            kept: ours.kept.clone(),
         }))
     };
-    if let Some(ours) = &before
-        && new.is_empty()
-    {
-        return Ok(same(ours));
+    let by_batches = before.as_ref().filter(|_| new.len() <= per_day as usize);
+    if let Some(ours) = by_batches {
+        let waiting = fitting(&ours.own, &mut new, per_day);
+        if waiting > 0 {
+            tracing::info!(people = waiting, "new people wait for tomorrow's batch");
+            // So that they are looked for again.
+            import = 0;
+        }
+        if new.is_empty() {
+            return Ok(same(ours, import));
+        }
     }
     let entries: Vec<Point> = new
         .par_chunks(RUN)
         .flat_map_iter(|run| blinding.entries(run))
         .collect();
     let key = &node.keys.node;
-    let made = match &before {
-        Some(ours) => ours.own.next(entries, key, now(), rng),
-        None => Own::first(node.code().clone(), &blinding, entries, key, now(), rng),
+    let made = match (&before, by_batches) {
+        (Some(ours), Some(_)) => {
+            let mut runs = entries.chunks(most(MAX_CHUNK_ENTRIES));
+            runs.try_fold((*ours.own).clone(), |own, run| {
+                own.with_batch(run.to_vec(), key, now(), rng)
+            })
+        }
+        (Some(ours), None) => ours.own.next(entries, key, now(), rng),
+        (None, _) => Own::first(node.code().clone(), &blinding, entries, key, now(), rng),
     };
-    match (made, &before) {
-        (Ok(own), _) => {
-            let (own, known) = (Box::new(own), people.len());
+    let by_batches = by_batches.is_some();
+    match (made, before) {
+        (Ok(own), before) => {
             people.extend(new);
-            Ok(Grown::New {
+            Ok(Grown::New(Box::new(Fresh {
                 own,
                 people,
-                known,
                 import,
-            })
+                before: before.filter(|_| by_batches),
+            })))
         }
         // New people wait for the next epoch; everybody else is found as before.
         (Err(Unmade::Generations), Some(ours)) => {
             tracing::warn!(people = new.len(), "{}", Unmade::Generations);
-            Ok(same(ours))
+            Ok(same(&ours, import))
         }
         (Err(error), _) => {
             tracing::error!("{error}");
             Err(Error::Broken("our advert could not be made"))
         }
     }
+}
+
+/// Leaves those of `new` whose batches the charter still allows today; says how many others wait.
+fn fitting(own: &Own, new: &mut Vec<IndexKey>, per_day: u32) -> usize {
+    let today = now().day();
+    let made = own.batches().iter().filter(|made| made.at.day() == today);
+    let made: usize = made.map(|made| made.entries.len()).sum();
+    let mut room = (per_day as usize).saturating_sub(made);
+    let mut fit = 0;
+    for run in new.chunks(most(MAX_CHUNK_ENTRIES)) {
+        match size(run.len()).filter(|size| *size <= room) {
+            Some(size) => (room, fit) = (room - size, fit + run.len()),
+            None => break,
+        }
+    }
+    let waiting = new.len() - fit;
+    new.truncate(fit);
+    waiting
 }
 
 /// Serves our advert to a peer, or says that there is none for it.
@@ -252,7 +347,7 @@ pub async fn serve(node: &Arc<Node>, peer: &OdsCode, frames: Frames) -> Result<S
         terms.is_ok_and(|terms| terms.may_match)
     };
     let ours = match roster.as_ref().filter(may) {
-        Some(roster) => Some(node.adverts.newest(node, roster).await?),
+        Some(roster) => Some(node.adverts.standing(node, roster).await?),
         None => None,
     };
     let served = ours.as_ref();

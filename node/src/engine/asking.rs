@@ -86,10 +86,7 @@ pub async fn ask(node: &Arc<Node>, pair: &Pair, mut plan: Plan) -> Result<Asked,
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut id = [0; 16];
-        rand::rng().fill_bytes(&mut id);
-        plan.exchange = ExchangeId::new(id);
-        plan.subject.commitment = node.exchanges.commit_to(plan.subject.person)?;
+        renew(node, &mut plan)?;
         let frames = match network.open(&pair.peer_key, wire::EXCHANGE).await {
             Ok(frames) => frames,
             Err(error) => {
@@ -105,15 +102,52 @@ pub async fn ask(node: &Arc<Node>, pair: &Pair, mut plan: Plan) -> Result<Asked,
                 return Ok(asked(Err(error.to_string())));
             }
         };
-        let mut asking = Asking::new(node, pair.peer.clone());
-        let places = (&node.journal, &node.store);
-        let machine = Ask::requester(pair.clone(), plan.clone());
-        let ended = drive(machine, frames, places, &mut asking).await?;
+        let ended = request(node, pair, plan.clone(), frames).await?;
         if ended.reply.is_none() && ended.fault == Some(Fault::Lost) && tries < TRIES {
             continue;
         }
         return Ok(asked(Ok(ended)));
     }
+}
+
+/// Asks one peer over a stream on which it was just told of the person. A lost line is not tried
+/// again: the person is linked now, and may be asked about as ever.
+///
+/// # Errors
+/// If this node cannot do its part.
+pub(super) async fn ask_over(
+    node: &Arc<Node>,
+    pair: &Pair,
+    mut plan: Plan,
+    frames: Frames,
+    began: Instant,
+) -> Result<Asked, Error> {
+    renew(node, &mut plan)?;
+    let ended = request(node, pair, plan, frames).await?;
+    Ok(Asked {
+        ended: Ok(ended),
+        took: began.elapsed(),
+    })
+}
+
+/// Gives the plan an exchange id and a commitment of its own.
+fn renew(node: &Node, plan: &mut Plan) -> Result<(), Error> {
+    let mut id = [0; 16];
+    rand::rng().fill_bytes(&mut id);
+    plan.exchange = ExchangeId::new(id);
+    plan.subject.commitment = node.exchanges.commit_to(plan.subject.person)?;
+    Ok(())
+}
+
+async fn request(
+    node: &Arc<Node>,
+    pair: &Pair,
+    plan: Plan,
+    frames: Frames,
+) -> Result<Ended, Error> {
+    let mut asking = Asking::new(node, pair.peer.clone());
+    let places = (&node.journal, &node.store);
+    drive(Ask::requester(pair.clone(), plan), frames, places, &mut asking).await
 }
 
 /// The person with this key, as an exchange needs them; none if they are not held here.

@@ -22,6 +22,11 @@ pub trait Effects<C: Conversation>: Send {
     /// Keeps what the machine orders. Need not be durable when it returns: the driver commits.
     fn save(&mut self, save: C::Save) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Whether what is kept must be durable before anything else is said.
+    fn is_lasting(_save: &C::Save) -> bool {
+        true
+    }
+
     /// Finds or works out what the machine asks.
     fn load(&mut self, load: C::Load) -> impl Future<Output = Result<C::Fact, Error>> + Send;
 }
@@ -49,16 +54,32 @@ pub enum Error {
     Broken(&'static str),
 }
 
-/// Runs `machine` over `frames` to its end.
+/// Runs `machine` over `frames` to its end, and says that no more follows.
 ///
 /// # Errors
 /// If this node cannot keep or find what the machine orders; the stream is then cut, and nothing
 /// that depended on it was sent.
 pub async fn drive<C: Conversation>(
-    mut machine: C,
+    machine: C,
     mut frames: Frames,
-    (journal, store): (&Journal, &Store),
+    keep: (&Journal, &Store),
     effects: &mut impl Effects<C>,
+) -> Result<C::Outcome, Error> {
+    let outcome = part(machine, &mut frames, keep, effects).await?;
+    // The other side may be gone already; nothing depends on this.
+    let _ = frames.finish().await;
+    Ok(outcome)
+}
+
+/// Runs `machine` over `frames` to its end; another conversation may follow on the same stream.
+///
+/// # Errors
+/// As [`drive`].
+pub async fn part<C: Conversation, E: Effects<C>>(
+    mut machine: C,
+    frames: &mut Frames,
+    (journal, store): (&Journal, &Store),
+    effects: &mut E,
 ) -> Result<C::Outcome, Error> {
     let mut inputs = VecDeque::from([Input::Opened]);
     let mut lost = false;
@@ -68,7 +89,7 @@ pub async fn drive<C: Conversation>(
         let input = match inputs.pop_front() {
             _ if lost => Input::Lost,
             Some(input) => input,
-            None => next(&machine, &mut frames).await,
+            None => next(&machine, frames).await,
         };
         let ending = matches!(input, Input::Lost);
         // The thread's random source must not be held while the task may change threads.
@@ -77,8 +98,8 @@ pub async fn drive<C: Conversation>(
             match output {
                 Output::Record(act) => recorded = Some(journal.append(act, now())?),
                 Output::Save(save) => {
+                    saved |= E::is_lasting(&save);
                     effects.save(save).await?;
-                    saved = true;
                 }
                 Output::Load(load) => inputs.push_back(Input::Loaded(effects.load(load).await?)),
                 Output::Send(frame) => {
@@ -88,10 +109,6 @@ pub async fn drive<C: Conversation>(
                 }
                 Output::Close(outcome) => {
                     persist(journal, store, &mut recorded, &mut saved).await?;
-                    if !lost {
-                        // The other side may be gone already; nothing depends on this.
-                        let _ = frames.finish().await;
-                    }
                     return Ok(outcome);
                 }
             }

@@ -9,9 +9,9 @@ use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
+use super::delta;
 use super::drive::{Error, now};
 use crate::node::Node;
-use crate::store::index::MatchedWith;
 
 /// Looks a person up, and journals who looked before telling.
 ///
@@ -20,14 +20,14 @@ use crate::store::index::MatchedWith;
 pub async fn find(node: &Arc<Node>, user: &User, person: &IndexKey) -> Result<FindReport, Error> {
     look(node, user, person).await?;
     let here = here(node, person)?;
-    let own = node.index.own()?.and_then(|own| own.header.peek().ok());
+    let own = node.index.own()?;
     let peers = peers(node, person, here).await?;
     Ok(FindReport {
         now: now(),
         held: here != Here::Absent,
         indexable: !matches!(here, Here::Absent | Here::NotIndexable),
         indexed: matches!(here, Here::Indexed(..)),
-        index_made: own.map(|header| header.made),
+        index_made: own.and_then(|own| own.made()),
         completeness: Completeness {
             unreachable: count(&peers, |peer| peer.reachable == Some(false)),
             ..completeness(node, &peers)?
@@ -65,8 +65,8 @@ pub enum Here {
     NotIndexable,
     /// Held, and not in our advert of this epoch yet.
     Waiting,
-    /// In our advert since this epoch and generation.
-    Indexed(u32, u32),
+    /// In our advert, by the batch of this number; 0 is the advert itself.
+    Indexed(u32),
 }
 
 /// What a person is here.
@@ -82,10 +82,8 @@ pub fn here(node: &Node, person: &IndexKey) -> Result<Here, Error> {
             Here::Absent
         });
     }
-    let own = node.index.own()?.and_then(|own| own.header.peek().ok());
     let indexed = node.index.indexed(person)?;
-    let indexed = indexed.filter(|(of, _)| own.is_some_and(|own| own.epoch == *of));
-    Ok(indexed.map_or(Here::Waiting, |(of, since)| Here::Indexed(of, since)))
+    Ok(indexed.map_or(Here::Waiting, Here::Indexed))
 }
 
 /// What is known of a person at every other active member, in the order of their codes.
@@ -110,6 +108,8 @@ pub async fn peers(node: &Node, person: &IndexKey, here: Here) -> Result<Vec<Fin
     others
         .map(|member| {
             let matched = node.index.matched(&member.code)?;
+            let going_on = delta::continues(node, &member.code)?;
+            let told = matched.as_ref().filter(|_| going_on).map(|it| it.batches);
             let terms = roster.terms(node.code(), &member.code);
             let may = terms.is_ok_and(|terms| terms.may_match);
             let linked = node.index.handle(person, &member.code)?.is_some();
@@ -118,7 +118,7 @@ pub async fn peers(node: &Node, person: &IndexKey, here: Here) -> Result<Vec<Fin
                 code: member.code.clone(),
                 name: member.name.to_string(),
                 kind: member.kind,
-                state: state(may, linked, here, matched.as_ref()),
+                state: state(may, linked, here, told),
                 reachable: connected
                     .as_ref()
                     .map(|up| keys.is_some_and(|key| up.contains(&key))),
@@ -129,19 +129,17 @@ pub async fn peers(node: &Node, person: &IndexKey, here: Here) -> Result<Vec<Fin
         .collect()
 }
 
-fn state(may: bool, linked: bool, here: Here, matched: Option<&MatchedWith>) -> FindState {
-    match (may, linked, here, matched) {
+/// What is known of a person at a peer that answered so many of our batches since the match of
+/// the two newest adverts, if there was one.
+fn state(may: bool, linked: bool, here: Here, told: Option<u32>) -> FindState {
+    match (may, linked, here, told) {
         (false, ..) => FindState::NoPresence,
         (_, true, ..) => FindState::Linked,
         (_, _, Here::Absent, _) => FindState::NotHeld,
         (_, _, Here::NotIndexable, _) => FindState::NotIndexable,
         (.., None) => FindState::NotMatched,
-        // Only a match that had them in our advert tells that they are not in the peer's.
-        (_, _, Here::Indexed(epoch, generation), Some(with))
-            if epoch == with.epoch && generation <= with.generation =>
-        {
-            FindState::NotLinked
-        }
+        // Only a peer that was told of them tells that it does not hold them.
+        (_, _, Here::Indexed(batch), Some(told)) if batch <= told => FindState::NotLinked,
         (.., Some(_)) => FindState::NotYetIndexed,
     }
 }
@@ -163,58 +161,28 @@ pub fn count<T>(all: &[T], so: impl Fn(&T) -> bool) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use fairshare_protocol::ids::{Hash, MatchId};
-    use fairshare_protocol::time::Timestamp;
-
     use super::*;
 
-    fn with(epoch: u32, generation: u32) -> MatchedWith {
-        MatchedWith {
-            match_id: MatchId::new([0; 32]),
-            epoch,
-            generation,
-            at: Timestamp(1),
-            links: 0,
-            ours_only: 0,
-            theirs_only: 0,
-            ours: Hash::new([0; 32]),
-            theirs: Hash::new([0; 32]),
-            made: Timestamp(1),
-        }
-    }
-
     #[test]
-    fn an_absence_says_what_it_is_and_only_a_match_that_had_them_says_not_linked() {
+    fn an_absence_says_what_it_is_and_only_a_peer_that_was_told_says_not_linked() {
         use Here::{Absent, Indexed, NotIndexable, Waiting};
-        let matched = Some(&with(3, 2));
-        for (may, linked, here, matched, expected) in [
-            (false, true, Indexed(3, 1), matched, FindState::NoPresence),
-            (true, true, Indexed(3, 1), matched, FindState::Linked),
+        for (may, linked, here, told, expected) in [
+            (false, true, Indexed(0), Some(2), FindState::NoPresence),
+            (true, true, Indexed(0), Some(2), FindState::Linked),
             // A link outlives what became of them here, until the next match.
-            (true, true, NotIndexable, matched, FindState::Linked),
-            (true, false, Absent, matched, FindState::NotHeld),
+            (true, true, NotIndexable, Some(2), FindState::Linked),
+            (true, true, Indexed(0), None, FindState::Linked),
+            (true, false, Absent, Some(2), FindState::NotHeld),
             (true, false, Absent, None, FindState::NotHeld),
             (true, false, NotIndexable, None, FindState::NotIndexable),
             (true, false, Waiting, None, FindState::NotMatched),
-            (true, false, Indexed(3, 1), None, FindState::NotMatched),
-            (true, false, Indexed(3, 2), matched, FindState::NotLinked),
-            (
-                true,
-                false,
-                Indexed(3, 3),
-                matched,
-                FindState::NotYetIndexed,
-            ),
-            (
-                true,
-                false,
-                Indexed(4, 1),
-                matched,
-                FindState::NotYetIndexed,
-            ),
-            (true, false, Waiting, matched, FindState::NotYetIndexed),
+            (true, false, Indexed(0), None, FindState::NotMatched),
+            (true, false, Indexed(0), Some(0), FindState::NotLinked),
+            (true, false, Indexed(2), Some(2), FindState::NotLinked),
+            (true, false, Indexed(3), Some(2), FindState::NotYetIndexed),
+            (true, false, Waiting, Some(2), FindState::NotYetIndexed),
         ] {
-            assert_eq!(state(may, linked, here, matched), expected, "{here:?}");
+            assert_eq!(state(may, linked, here, told), expected, "{here:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use fairshare_protocol::wire;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{advert, asking, joining, matching, roster};
+use super::{advert, asking, contact, delta, joining, keeping, matching, roster};
 use crate::network::{Event, Frames, Network};
 use crate::node::Node;
 use crate::own;
@@ -22,6 +22,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     let mut conversations = JoinSet::new();
     conversations.spawn(follow(Arc::clone(&node), network.clone()));
     conversations.spawn(joining::bring(Arc::clone(&node), network.clone()));
+    conversations.spawn(keeping::keep(Arc::clone(&node)));
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -35,6 +36,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                         if let Err(error) = own::renew_contact(&node).await {
                             tracing::warn!(%error, "the contact was not published");
                         }
+                        node.stir.notify_one();
                     });
                 }
                 Some(Event::Incoming { peer, member, stream, frames }) => {
@@ -100,6 +102,11 @@ async fn incoming(
         wire::ROSTER => noted("roster", roster::talk(node, code, frames)).await,
         wire::ADVERT => noted("advert", advert::serve(node, &code, frames)).await,
         wire::MATCH => noted("match", matching::answer(node, &code, frames)).await,
+        wire::DELTA => noted("delta", delta::answer(node, &code, frames)).await,
+        wire::CONTACT => match asking::pair(node, roster, &code) {
+            Ok(pair) => noted("contact", contact::answer(node, &code, pair, frames)).await,
+            Err(why) => tracing::warn!(peer = %code, %why, "a first contact without terms"),
+        },
         wire::EXCHANGE => match asking::pair(node, roster, &code) {
             Ok(pair) => exchange(&code, asking::answer(node, pair, frames)).await,
             Err(why) => tracing::warn!(peer = %code, %why, "a peer asked without terms"),

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::sync_dir;
 
 pub mod pack;
+pub mod pages;
 
 /// First bytes of every blob: magic and version.
 const MAGIC: &[u8; 8] = b"FSBLOB\0\x01";

@@ -4,34 +4,41 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `adverts` | `own`, or `peer ` and a code | [`OwnAdvert`], [`PeerAdvert`] |
-//! | `matches` | our header, the peer's | epoch and [`Kept`] |
+//! | `matches` | our header, the peer's | epoch, [`Kept`](fairshare_protocol::index::matching::Kept) and [`Steps`] |
 //! | `matched` | code | [`MatchedWith`] |
+//! | `pairs` | code | [`Pair`]: what the newest match left for later comers |
 //! | `links` | match, handle | epoch, the peer's code and the person's index key |
-//! | `linked` | name of an index key, code | match and handle |
-//! | `indexed` | name of an index key | epoch and generation of our advert that took them in |
+//! | `linked` | code, name of an index key | match and handle |
+//! | `wanted` | code | a match with it was asked for that is not finished |
 //! | `evidence` | hash | [`Evidence`] |
 //!
-//! Entries, people and the secret side lie in blobs, a chunk of entries each: their keys here are
-//! what deleting an epoch deletes. A handle is honoured only from `links`, which only a match both
-//! sides proved writes. Handles of a superseded match stay until the end of the next epoch, for a
-//! peer that has not finished the new one.
+//! Entries, people and the secret side lie in blobs, a chunk of entries each; tags lie in files of
+//! pages: their keys here are what deleting an epoch deletes. A handle is honoured only from
+//! `links`, which only links both sides proved are written to. Handles of a superseded match stay
+//! until the end of the next epoch, for a peer that has not finished the new one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 
 use fairshare_protocol::codec;
 use fairshare_protocol::crypto::hash;
-use fairshare_protocol::ids::{Handle, Hash, MatchId};
+use fairshare_protocol::ids::{Handle, Hash, MatchId, OdsCode};
 use fairshare_protocol::index::evidence::Evidence;
 use fairshare_protocol::index::key::IndexKey;
-use fairshare_protocol::index::matching::Kept;
 use fairshare_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::adverts::{OwnAdvert, PeerAdvert};
-use super::{Error, Store, Table};
+pub use self::pairs::Pair;
+pub use self::sorted::Sorted;
+pub use self::steps::Steps;
+use super::{Error, Store, Table, blobs};
 
 mod adverts;
 mod links;
+mod pairs;
+mod sorted;
+mod steps;
 
 /// The newest match with a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +61,10 @@ pub struct MatchedWith {
     pub ours: Hash,
     /// Hash of the peer's.
     pub theirs: Hash,
-    /// When the peer's advert was made: the age of its index.
+    /// When the last of the peer's entries we know was made: the age of its index.
     pub made: Timestamp,
+    /// How many of our batches the peer has answered since.
+    pub batches: u32,
 }
 
 /// The tables of the index. Cheap to clone.
@@ -67,7 +76,8 @@ pub struct Index {
     matched: Table,
     links: Table,
     linked: Table,
-    indexed: Table,
+    pairs: Table,
+    wanted: Table,
     evidence: Table,
     /// Held while what is kept of a match is changed.
     keeping: Arc<Mutex<()>>,
@@ -85,34 +95,37 @@ impl Index {
             matched: store.table("matched")?,
             links: store.table("links")?,
             linked: store.table("linked")?,
-            indexed: store.table("indexed")?,
+            pairs: store.table("pairs")?,
+            wanted: store.table("wanted")?,
             evidence: store.table("evidence")?,
             store: store.clone(),
             keeping: Arc::default(),
         })
     }
 
-    /// What was said in the match of these two headers.
+    /// Notes that a match with this peer was asked for: it goes on by itself until it is finished.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn kept(&self, ours: &Hash, theirs: &Hash) -> Result<Kept, Error> {
-        let found = self.matches.load::<(u32, Kept)>(&pair(ours, theirs))?;
-        Ok(found.map(|(_, kept)| kept).unwrap_or_default())
+    pub fn want(&self, peer: &OdsCode) -> Result<(), Error> {
+        self.wanted.put(peer.as_str().as_bytes(), peer)
     }
 
-    /// Keeps what was said in the match of these two headers. Says whether it fits what was kept
-    /// before: of two conversations about one match, none may hear another word than the other.
+    /// The match with this peer is finished, or cannot be.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn keep(&self, epoch: u32, ours: &Hash, theirs: &Hash, kept: &Kept) -> Result<bool, Error> {
-        let _one = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(kept) = together(self.kept(ours, theirs)?, kept.clone()) else {
-            return Ok(false);
-        };
-        self.matches.put(&pair(ours, theirs), &(epoch, kept))?;
-        Ok(true)
+    pub fn unwant(&self, peer: &OdsCode) -> Result<(), Error> {
+        self.wanted.remove(peer.as_str().as_bytes()).map(drop)
+    }
+
+    /// With whom a match was asked for that is not finished.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn wanted(&self) -> Result<Vec<OdsCode>, Error> {
+        let all = self.wanted.scan::<OdsCode>(b"");
+        all.map(|row| Ok(row?.1)).collect()
     }
 
     /// Keeps evidence against a member.
@@ -124,21 +137,16 @@ impl Index {
         self.evidence.put(name.as_bytes(), evidence)
     }
 
-    /// Deletes what epochs before the one before `epoch` left: their keys, people and handles. Our
-    /// own advert and peers' go as soon as they are of another epoch.
+    /// Deletes what epochs before the one before `epoch` left: adverts with our key to them, what
+    /// was said and worked out in matches, and handles.
     ///
     /// # Errors
     /// If the store fails.
     pub fn turn_over(&self, epoch: u32) -> Result<(), Error> {
         let old = |of: u32| of.saturating_add(1) < epoch;
-        let mut matches = self.matches.batch();
-        for row in self.matches.scan::<(u32, Kept)>(b"") {
-            let (key, (of, _)) = row?;
-            if old(of) {
-                matches.remove(&key);
-            }
-        }
-        matches.apply()?;
+        self.forget_adverts(old)?;
+        self.forget_steps(old)?;
+        self.forget_pairs(old)?;
         let mut gone = Vec::new();
         let mut links = self.links.batch();
         for row in self.links.scan::<links::Link>(b"") {
@@ -166,31 +174,18 @@ impl Index {
         let text = person.expose();
         self.store.name("index key", &[text.as_bytes()])
     }
-}
 
-/// What two conversations about one match have heard, unless they heard different things.
-fn together(one: Kept, other: Kept) -> Option<Kept> {
-    fn either<T>(one: Option<T>, other: Option<T>, same: fn(&T, &T) -> bool) -> Option<Option<T>> {
-        match (one, other) {
-            (Some(one), Some(other)) => same(&one, &other).then_some(Some(one)),
-            (one, other) => Some(one.or(other)),
-        }
+    fn write(&self, bytes: &[u8]) -> Result<blobs::Key, Error> {
+        let mut writer = self.store.blobs().create()?;
+        writer.write_all(bytes)?;
+        Ok(writer.finish()?)
     }
-    Some(Kept {
-        opening: either(one.opening, other.opening, |a, b| a.hash() == b.hash())?,
-        committed: either(one.committed, other.committed, |a, b| a == b)?,
-        commitment: either(one.commitment, other.commitment, |a, b| {
-            a.hash() == b.hash()
-        })?,
-        done: one.done || other.done,
-    })
-}
 
-fn pair(ours: &Hash, theirs: &Hash) -> [u8; 64] {
-    let mut key = [0; 64];
-    key[..32].copy_from_slice(ours.as_bytes());
-    key[32..].copy_from_slice(theirs.as_bytes());
-    key
+    fn remove(&self, keys: &[blobs::Key]) -> Result<(), Error> {
+        keys.iter()
+            .try_for_each(|key| self.store.blobs().remove(key))?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -103,9 +103,10 @@ pub enum FindState {
     Linked,
     /// They were not in both indexes when last matched.
     NotLinked,
-    /// There was no match with the peer yet.
+    /// There was no match of the two newest adverts yet.
     NotMatched,
-    /// There was a match, and they came to this node's index later, or are not in it yet.
+    /// There was a match, and they came to this node later than the peer was last told of its
+    /// people. Asking tells it (first contact).
     NotYetIndexed,
     /// This node holds them without a valid number or date of birth: nobody can find them.
     NotIndexable,

@@ -141,6 +141,8 @@ pub struct PeerReport {
     pub links: Option<u64>,
     /// When the links were last proven.
     pub matched: Option<Timestamp>,
+    /// How far a match with it is, if one is under way.
+    pub matching: Option<MatchState>,
     /// When we last exchanged, either way.
     pub last_exchange: Option<Timestamp>,
     /// The latest errors, newest first.
@@ -168,6 +170,17 @@ pub struct IndexState {
     pub generation: u32,
     /// Its entries, canaries included.
     pub entries: u64,
+}
+
+/// A match that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchState {
+    /// Since when.
+    pub since: Timestamp,
+    /// Entries raised and tags heard.
+    pub done: u64,
+    /// Entries and tags in all.
+    pub total: u64,
 }
 
 /// Something that went wrong with a peer.

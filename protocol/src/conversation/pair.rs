@@ -16,6 +16,8 @@ pub struct End<'a, C: Conversation> {
     pub machine: C,
     /// What carries out its `Load` orders.
     pub work: Box<dyn FnMut(C::Load) -> C::Fact + 'a>,
+    /// What is told of everything it wants kept, when it wants it.
+    pub keep: Box<dyn FnMut(&C::Save) + 'a>,
     /// What it wanted kept, in order.
     pub saved: Vec<C::Save>,
     /// What it wanted in the journal, in order.
@@ -30,6 +32,7 @@ impl<'a, C: Conversation> End<'a, C> {
         Self {
             machine,
             work: Box::new(work),
+            keep: Box::new(|_| ()),
             saved: Vec::new(),
             acts: Vec::new(),
             outcome: None,
@@ -52,7 +55,10 @@ impl<'a, C: Conversation> End<'a, C> {
             for output in self.machine.handle(input, now, rng) {
                 match output {
                     Output::Record(act) => self.acts.push(act),
-                    Output::Save(save) => self.saved.push(save),
+                    Output::Save(save) => {
+                        (self.keep)(&save);
+                        self.saved.push(save);
+                    }
                     Output::Send(frame) => sent.push_back(frame),
                     Output::Load(order) => inputs.push_back(Input::Loaded((self.work)(order))),
                     Output::Close(outcome) => self.outcome = Some(outcome),

@@ -31,7 +31,19 @@ pub fn entries(seed: &[u8; 32], from: u32, to: u32) -> Vec<Point> {
 /// # Errors
 /// If the peer's key is the identity or not canonical.
 pub fn raised(seed: &[u8; 32], count: u32, key: &Point) -> Result<Vec<Point>, NotAPoint> {
-    let secrets: Vec<_> = (0..count).map(|number| secret(seed, number)).collect();
+    raised_of(seed, 0..count, key)
+}
+
+/// [`raised`], of the canaries with these numbers.
+///
+/// # Errors
+/// If the peer's key is the identity or not canonical.
+pub fn raised_of(
+    seed: &[u8; 32],
+    numbers: impl IntoIterator<Item = u32>,
+    key: &Point,
+) -> Result<Vec<Point>, NotAPoint> {
+    let secrets: Vec<_> = numbers.into_iter().map(|n| secret(seed, n)).collect();
     blind::point_to_each(key, secrets.iter())
 }
 

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::advert::Header;
+use super::delta::said::{Answer, Batch};
 use super::matching::said::{Opening, TagCommitment};
 use super::matching::tags::Tag;
 use crate::codec::Bytes;
@@ -23,6 +24,10 @@ pub enum Evidence {
     Openings(Box<Two<Opening>>),
     /// Two tag commitments under one match id.
     Commitments(Box<Two<TagCommitment>>),
+    /// Two batches under one number.
+    Batches(Box<Two<Batch>>),
+    /// Two answers to one batch.
+    Answers(Box<Two<Answer>>),
     /// A committed tag that is not what our canary was bound to become.
     Canary(Box<WrongCanary>),
 }
@@ -72,6 +77,8 @@ impl Evidence {
             Self::Headers(two) => two.contradict(signer, |a, b| a.names() == b.names()),
             Self::Openings(two) => two.contradict(signer, |a, b| a.names() == b.names()),
             Self::Commitments(two) => two.contradict(signer, |a, b| a.names() == b.names()),
+            Self::Batches(two) => two.contradict(signer, |a, b| a.names() == b.names()),
+            Self::Answers(two) => two.contradict(signer, |a, b| a.names() == b.names()),
             Self::Canary(wrong) => wrong.commitment.verify(signer).is_ok_and(|said| {
                 let hash = super::advert::chunk_hash(&wrong.tags.0);
                 said.root == super::advert::root(&wrong.chunks)
@@ -86,6 +93,8 @@ impl Evidence {
             Self::Headers(_) => "two-headers",
             Self::Openings(_) => "two-openings",
             Self::Commitments(_) => "two-commitments",
+            Self::Batches(_) => "two-batches",
+            Self::Answers(_) => "two-answers",
             Self::Canary(_) => "wrong-canary",
         }
     }

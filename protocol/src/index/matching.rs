@@ -27,8 +27,9 @@
 //!
 //! **Failure.** Every end is named; see [`Reason`]. After a lost line both come again: nonce, order
 //! and commitment follow from the two adverts and the epoch keys, so that the match is the very
-//! same and goes through the same rounds. A peer that then says otherwise has signed evidence
-//! against itself.
+//! same. A peer that then says otherwise has signed evidence against itself. Neither raises again
+//! what it kept raised, and each says how many chunks of tags it holds: the rounds go on after
+//! them. Who claims more than it holds goes without; who claims less hears the same again.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -40,15 +41,16 @@ use serde::{Deserialize, Serialize};
 
 use self::frame::{Frame, KINDS};
 use self::job::{Fact, Job};
-use self::links::Matched;
+use self::links::{Matched, Tables};
 use self::proving::{Listing, Proving};
 use self::reason::{Failed, Reason};
 use self::rounds::{Ready, Rounds};
 use self::said::{Opening, TagCommitment};
 use self::steps::Raising;
+use self::tags::Tag;
 use super::advert::Advert;
 use super::advert::own::Own;
-use crate::codec;
+use crate::codec::{self, Bytes};
 use crate::conversation::{Conversation, Input, Output};
 use crate::crypto::dleq::Proof;
 use crate::crypto::sign::KeyPair;
@@ -85,6 +87,8 @@ pub struct Setup {
     pub peer_node: PublicKey,
     /// What was saved of this very match, if it began before.
     pub kept: Kept,
+    /// The peer's tags that were [heard](Save::Heard) then, in their order, from the first chunk on.
+    pub heard: Vec<Tag>,
 }
 
 /// What must outlive a broken match of two given headers: what the peer said, and what we said.
@@ -105,8 +109,10 @@ pub struct Kept {
 pub enum Save {
     /// In place of what was kept for this pair of headers.
     Kept(Box<Kept>),
-    /// In place of the links with this peer.
-    Links(Box<Matched>),
+    /// One chunk of the peer's tags, checked. Losing it costs no more than hearing it again.
+    Heard(u32, Bytes),
+    /// In place of the links with this peer, and what later comers are looked for in.
+    Links(Box<Matched>, Tables),
 }
 
 /// How a match ends.
@@ -125,6 +131,7 @@ pub struct Match {
     node: KeyPair,
     peer_node: PublicKey,
     kept: Kept,
+    held: Vec<Tag>,
     state: State,
     inbox: VecDeque<Vec<u8>>,
     working: bool,
@@ -142,6 +149,7 @@ enum State {
     Commitment(Ready),
     Rounds(Box<Rounds>),
     Candidates(Listing),
+    Sharing(Proving),
     Proving(Proving),
     Proofs(Proving),
     Verifying(Proving, Vec<Proof>, u32),
@@ -161,6 +169,7 @@ impl Match {
             node: setup.node,
             peer_node: setup.peer_node,
             kept: setup.kept,
+            held: setup.heard,
             state: State::Idle,
             inbox: VecDeque::new(),
             working: false,
@@ -222,7 +231,7 @@ impl Match {
             && let Some(frame) = self.inbox.pop_front()
         {
             let state = mem::replace(&mut self.state, State::Over);
-            self.state = self.received(state, &frame, out, rng)?;
+            self.state = self.received(state, &frame, out)?;
         }
         Ok(())
     }
@@ -235,13 +244,7 @@ impl Match {
         }
     }
 
-    fn received(
-        &mut self,
-        state: State,
-        frame: &[u8],
-        out: &mut Outputs,
-        rng: &mut dyn CryptoRng,
-    ) -> Step {
+    fn received(&mut self, state: State, frame: &[u8], out: &mut Outputs) -> Step {
         // Our links are proved and saved: nothing the peer says takes them back.
         if let State::Finishing(matched) = state {
             return Err(Outcome::Matched(matched));
@@ -257,12 +260,17 @@ impl Match {
             })),
             (State::Hello, Frame::Hello { header, opening }) => self.hello(&header, opening, out),
             (State::Nonce(hash), Frame::Nonce(nonce)) => self.nonce(hash, nonce, out),
-            (State::Commitment(ready), Frame::Commitment { commitment, chunks }) => {
-                self.commitment(ready, commitment, chunks, out)
-            }
+            (
+                State::Commitment(ready),
+                Frame::Commitment {
+                    commitment,
+                    chunks,
+                    seen,
+                },
+            ) => self.commitment(ready, commitment, (chunks, seen), out),
             (State::Rounds(rounds), Frame::Tags { chunk, tags }) => rounds.tags(chunk, &tags, out),
             (State::Candidates(listing), Frame::Candidates { pairs, last }) => {
-                self.candidates(listing, &pairs, last, out, rng)
+                self.candidates(listing, &pairs, last, out)
             }
             (State::Proofs(proving), Frame::Proofs(proofs)) => self.proofs(proving, proofs, out),
             _ => Err(Reason::OutOfTurn.into()),
@@ -280,8 +288,11 @@ impl Match {
             (State::Raising(_), Fact::BadEntry(_)) => Err(Reason::VoidAdvert.into()),
             (State::Raising(raising), Fact::Raised(tags)) => self.raised(raising, tags, out),
             (State::Canaries(raising), Fact::Canaries(tags)) => self.commit(raising, tags, out),
-            (State::Proving(proving), Fact::Proved(shared, proof)) => {
-                self.proved(proving, shared, proof, out, rng)
+            (State::Sharing(proving), Fact::Shared(shared)) => {
+                self.shared(proving, shared, out, rng)
+            }
+            (State::Proving(proving), Fact::Proved(proof)) => {
+                self.proved(proving, proof, out, rng)
             }
             (State::Verifying(proving, proofs, batch), Fact::Verified(held)) => {
                 self.verified(proving, proofs, batch, held, out)

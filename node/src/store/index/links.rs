@@ -3,7 +3,7 @@
 use fairshare_protocol::ids::{Handle, MatchId, OdsCode};
 use fairshare_protocol::index::advert::own::{Own, Slot};
 use fairshare_protocol::index::key::IndexKey;
-use fairshare_protocol::index::matching::links::Matched;
+use fairshare_protocol::index::matching::links::{Matched, Tables};
 
 use super::{Index, MatchedWith};
 use crate::store::Error;
@@ -12,13 +12,15 @@ use crate::store::Error;
 pub(super) type Link = (u32, OdsCode, IndexKey);
 
 impl Index {
-    /// Keeps proven links in place of those before. Durable after the next commit.
+    /// Keeps proven links in place of those before, and what later comers are looked for in; the
+    /// peer's advert has `length` entries. Durable after the next commit. Blocks.
     ///
     /// # Errors
     /// If the store fails, or a link is about nobody.
     pub fn link(
         &self,
         matched: &Matched,
+        (tables, length): (&Tables, u32),
         own: &Own,
         people: &[IndexKey],
         with: &MatchedWith,
@@ -26,11 +28,8 @@ impl Index {
         let code = matched.peer.as_str().as_bytes();
         let mut links = self.links.batch();
         let mut linked = self.linked.batch();
-        for key in self.linked.keys(b"") {
-            let key = key?;
-            if key.get(16..) == Some(code) {
-                linked.remove(&key);
-            }
+        for key in self.linked.keys(&peer_key(&matched.peer)) {
+            linked.remove(&key?);
         }
         for link in &matched.links {
             let person = match own.slot(link.position) {
@@ -48,7 +47,37 @@ impl Index {
         // A handle that resolves before it is offered does no harm; the other way round it would.
         links.apply()?;
         linked.apply()?;
-        self.matched.put(code, with)
+        self.pair_up(&matched.peer, with, length, tables)?;
+        self.matched.put(code, with)?;
+        self.finish(&with.ours, &with.theirs)
+    }
+
+    /// Keeps further proven links, found since. Durable after the next commit.
+    ///
+    /// # Errors
+    /// If the store fails, or there was no match.
+    pub fn link_more(
+        &self,
+        peer: &OdsCode,
+        found: impl IntoIterator<Item = (IndexKey, Handle)>,
+    ) -> Result<(), Error> {
+        let with = self.matched(peer)?;
+        let mut with = with.ok_or(Error::Shape { table: "matched" })?;
+        for (person, handle) in found {
+            let row = (with.epoch, peer, &person);
+            self.links.put(&handle_key(&with.match_id, &handle), &row)?;
+            let key = self.person_key(&person, peer);
+            let known = self.linked.load::<(MatchId, Handle)>(&key)?;
+            if known.is_none_or(|(of, _)| of != with.match_id) {
+                with.links += 1;
+            }
+            self.linked.put(&key, &(with.match_id, handle))?;
+        }
+        self.keep_matched(peer, &with)
+    }
+
+    pub(super) fn keep_matched(&self, peer: &OdsCode, with: &MatchedWith) -> Result<(), Error> {
+        self.matched.put(peer.as_str().as_bytes(), with)
     }
 
     /// The newest match with a peer.
@@ -88,8 +117,13 @@ impl Index {
     }
 
     fn person_key(&self, person: &IndexKey, peer: &OdsCode) -> Vec<u8> {
-        [self.name(person).as_slice(), peer.as_str().as_bytes()].concat()
+        [peer_key(peer), self.name(person).to_vec()].concat()
     }
+}
+
+/// What all keys of one peer in `linked` begin with: no code is the beginning of another's.
+fn peer_key(peer: &OdsCode) -> Vec<u8> {
+    [peer.as_str().as_bytes(), b"\0"].concat()
 }
 
 fn handle_key(match_id: &MatchId, handle: &Handle) -> [u8; 64] {

@@ -2,16 +2,18 @@
 //! entry is whom.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Advert, Header, Void, chunk_hash, root, size, to_bytes};
+use super::{Advert, Header, Void, check_distinct, chunk_hash, root, size, to_bytes};
 use crate::crypto::blind::{Dst, Secret};
 use crate::crypto::sign::KeyPair;
 use crate::ids::{FederationId, Hash, OdsCode, Point};
 use crate::index::canary;
+use crate::index::delta::said::{self, Batch};
 use crate::index::key::IndexKey;
 use crate::limits::{MAX_ADVERT, MAX_CHUNK_ENTRIES, MAX_GENERATIONS};
 use crate::redact::Redacted;
@@ -25,6 +27,13 @@ pub enum Slot {
     Person(u32),
     /// The canary of this number.
     Canary(u32),
+}
+
+impl Slot {
+    /// Whether it is a person's.
+    pub const fn is_person(&self) -> bool {
+        matches!(self, Self::Person(_))
+    }
 }
 
 /// What a member keeps of its advert, to be sealed in its store. Wiped when dropped.
@@ -72,12 +81,28 @@ impl Blinding {
     }
 }
 
-/// Our advert with its secret side.
+/// Our advert with its batches and its secret side.
 #[derive(Debug, Clone)]
 pub struct Own {
-    advert: Advert,
+    advert: Arc<Advert>,
+    batches: Vec<Arc<Made>>,
     secret: Secret,
     side: SecretSide,
+}
+
+/// One of our batches, as it goes out, and what stands behind its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// What is signed of it.
+    pub batch: Signed<Batch>,
+    /// The position of its first entry.
+    pub from: u32,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Its entries.
+    pub entries: Vec<Point>,
+    /// What stands behind each.
+    pub slots: Vec<Slot>,
 }
 
 impl Own {
@@ -130,10 +155,72 @@ impl Own {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Error> {
-        let old = self.advert.entries().to_vec();
+        let mut old = self.advert.entries().to_vec();
+        old.extend(self.batches.iter().flat_map(|made| &made.entries));
         let mut header = self.advert.header().clone();
         header.made = now;
         Self::grown(header, self.side.clone(), old, more, node, rng)
+    }
+
+    /// The same advert with one more batch, of the entries of more people; its header stays.
+    ///
+    /// # Errors
+    /// If somebody is there already, or they are too many for one batch.
+    pub fn with_batch(
+        &self,
+        more: Vec<Point>,
+        node: &KeyPair,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let size = said::size(more.len()).ok_or(Error::Batch(more.len()))?;
+        let (from, number) = (self.len(), self.batches.len() as u32 + 1);
+        if from as usize + size > MAX_ADVERT {
+            return Err(Error::TooMany(self.side.people as usize + more.len()));
+        }
+        let mut side = self.side.clone();
+        // At most MAX_ADVERT, which fits.
+        let (people, canaries) = (more.len() as u32, (size - more.len()) as u32);
+        let (people, canaries) = (side.people + people, side.canaries + canaries);
+        let mut entries = more;
+        entries.extend(canary::entries(side.seed.expose(), side.canaries, canaries));
+        let mut slots: Vec<_> = (side.people..people).map(Slot::Person).collect();
+        slots.extend((side.canaries..canaries).map(Slot::Canary));
+        shuffle(&mut entries, &mut slots, rng);
+        (side.people, side.canaries) = (people, canaries);
+        side.slots.extend(&slots);
+        let header = self.advert.header();
+        let batch = Batch {
+            federation: header.federation,
+            member: header.member.clone(),
+            header: self.advert.signed().hash(),
+            number,
+            from,
+            count: size as u32,
+            entries: chunk_hash(&to_bytes(&entries)),
+            made: now,
+        };
+        let made = Made {
+            batch: Signed::sign(&batch, node),
+            from,
+            at: now,
+            entries,
+            slots,
+        };
+        let mut own = Self {
+            side,
+            ..self.clone()
+        };
+        own.batches.push(Arc::new(made));
+        own.check_whole()?;
+        Ok(own)
+    }
+
+    /// No entry may be there twice.
+    fn check_whole(&self) -> Result<(), Error> {
+        let mut entries = self.advert.entries().to_vec();
+        entries.extend(self.batches.iter().flat_map(|made| &made.entries));
+        Ok(check_distinct(&entries)?)
     }
 
     fn grown(
@@ -160,11 +247,7 @@ impl Own {
         side.slots
             .extend((side.canaries..canaries).map(Slot::Canary));
         (side.people, side.canaries) = (people, canaries);
-        for last in (1..count).rev() {
-            let other = below(last + 1, rng);
-            entries.swap(last, other);
-            side.slots.swap(last, other);
-        }
+        shuffle(&mut entries, &mut side.slots, rng);
         let chunks: Vec<_> = entries
             .chunks(MAX_CHUNK_ENTRIES)
             .map(|chunk| chunk_hash(&to_bytes(chunk)))
@@ -172,10 +255,10 @@ impl Own {
         header.generation += 1;
         header.count = count as u32;
         header.root = root(&chunks);
-        Self::restore(side, Signed::sign(&header, node), entries)
+        Self::restore(side, Signed::sign(&header, node), entries, Vec::new())
     }
 
-    /// The advert as it was stored: its secret side, header and entries.
+    /// The advert as it was stored: its secret side, header and entries, and its batches in order.
     ///
     /// # Errors
     /// If they do not belong together.
@@ -183,22 +266,60 @@ impl Own {
         side: SecretSide,
         signed: Signed<Header>,
         entries: Vec<Point>,
+        batches: Vec<Made>,
     ) -> Result<Self, Error> {
         let advert = Advert::new(signed, entries)?;
+        let later: usize = batches.iter().map(|made| made.entries.len()).sum();
         let secret = Secret::from_bytes(side.key.expose()).ok_or(Error::Stored)?;
-        if advert.entries().len() != side.slots.len() || secret.public() != advert.header().key {
+        if advert.entries().len() + later != side.slots.len()
+            || secret.public() != advert.header().key
+        {
             return Err(Error::Stored);
         }
         Ok(Self {
-            advert,
+            advert: Arc::new(advert),
+            batches: batches.into_iter().map(Arc::new).collect(),
             secret,
             side,
         })
     }
 
     /// What peers see of it.
-    pub const fn advert(&self) -> &Advert {
+    pub fn advert(&self) -> &Advert {
         &self.advert
+    }
+
+    /// The batches that continue it, in their order.
+    pub fn batches(&self) -> &[Arc<Made>] {
+        &self.batches
+    }
+
+    /// How many entries there are, those of the batches included: positions are below it.
+    pub fn len(&self) -> u32 {
+        // At most MAX_ADVERT, which fits.
+        self.side.slots.len() as u32
+    }
+
+    /// Whether there is nothing in it: never, for there are always canaries.
+    pub fn is_empty(&self) -> bool {
+        self.side.slots.is_empty()
+    }
+
+    /// The entry at `position`, of the advert or of a batch.
+    pub fn entry(&self, position: u32) -> Option<Point> {
+        let count = self.advert.header().count;
+        if position < count {
+            return self.advert.entries().get(position as usize).copied();
+        }
+        let at = self.batches.partition_point(|made| made.from <= position);
+        let made = self.batches.get(at.checked_sub(1)?)?;
+        made.entries.get((position - made.from) as usize).copied()
+    }
+
+    /// When the last of it was made.
+    pub fn made(&self) -> Timestamp {
+        let last = self.batches.last().map(|made| made.at);
+        last.unwrap_or(self.advert.header().made)
     }
 
     /// What must be kept sealed.
@@ -242,6 +363,15 @@ impl Own {
     }
 }
 
+/// Shuffles entries and what stands behind them alike.
+fn shuffle(entries: &mut [Point], slots: &mut [Slot], rng: &mut dyn CryptoRng) {
+    for last in (1..entries.len()).rev() {
+        let other = below(last + 1, rng);
+        entries.swap(last, other);
+        slots.swap(last, other);
+    }
+}
+
 /// A uniform number below `limit`, which is at least 1.
 fn below(limit: usize, rng: &mut dyn CryptoRng) -> usize {
     let limit = limit as u64;
@@ -264,6 +394,9 @@ pub enum Error {
     /// More than an advert can hold.
     #[error("{0} people are more than an advert can hold; split the member")]
     TooMany(usize),
+    /// More than a batch can hold.
+    #[error("{0} people are more than one batch can hold; they need a new advert")]
+    Batch(usize),
     /// No further generation in this epoch.
     #[error("our advert was extended as often as one epoch allows; new people wait for the next")]
     Generations,

@@ -29,6 +29,9 @@ pub enum Frame {
         commitment: Signed<TagCommitment>,
         /// The hash of every chunk of tags, which its root covers.
         chunks: Vec<Hash>,
+        /// How many chunks of the other side's tags the sayer holds, from before the line was
+        /// lost: they need not be shown again.
+        seen: u32,
     },
     /// Step 4: one chunk of one round.
     Tags {

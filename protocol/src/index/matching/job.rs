@@ -49,6 +49,24 @@ impl Ground {
         // The same swap there and back.
         self.pair(pair.0, pair.1)
     }
+
+    /// Entries of the peer's, raised to our key: the heavy part of a match, some 20 µs each. A
+    /// caller may cut a chunk and run the pieces side by side.
+    ///
+    /// # Errors
+    /// At the first entry that is no point.
+    pub fn raise(&self, entries: &[Point]) -> Result<Vec<Point>, BadPoint> {
+        self.own.key().raise(entries)
+    }
+
+    /// For each raised entry: the tag we show for it, and the tag the peer shows if the person is
+    /// also ours.
+    pub fn tags(&self, raised: &[Point]) -> Vec<(Tag, Tag)> {
+        let ours = Tagger::new(&self.match_id, self.we());
+        let theirs = Tagger::new(&self.match_id, self.they());
+        let both = |point| (ours.tag(point), theirs.tag(point));
+        raised.iter().map(both).collect()
+    }
 }
 
 /// One piece of arithmetic, with all it needs.
@@ -65,13 +83,23 @@ pub enum Job {
         /// The match.
         ground: Arc<Ground>,
     },
+    /// Gather the shared point of every pair: the peer's entry, raised. Whoever kept what
+    /// [`Ground::raise`] made need not make it again.
+    Share {
+        /// The match.
+        ground: Arc<Ground>,
+        /// All pairs both sides listed.
+        pairs: Arc<[Pair]>,
+    },
     /// Prove one batch of links.
     Prove {
         /// The match.
         ground: Arc<Ground>,
         /// All pairs both sides listed.
         pairs: Arc<[Pair]>,
-        /// The hash of that list.
+        /// The shared point of each.
+        shared: Arc<[Point]>,
+        /// The hash of the list.
         list: Hash,
         /// Which batch of it.
         batch: u32,
@@ -88,8 +116,8 @@ pub enum Job {
         list: Hash,
         /// Which batch of it.
         batch: u32,
-        /// The shared points of that batch.
-        shared: Vec<Point>,
+        /// The shared point of each pair.
+        shared: Arc<[Point]>,
         /// The proof.
         proof: Proof,
     },
@@ -105,8 +133,10 @@ pub enum Fact {
     BadEntry(BadPoint),
     /// The tag the peer must show for each of our canaries.
     Canaries(Vec<Tag>),
-    /// The shared points of a batch, and our proof of it.
-    Proved(Vec<Point>, Proof),
+    /// The shared point of every pair.
+    Shared(Vec<Point>),
+    /// Our proof of a batch.
+    Proved(Proof),
     /// Whether the peer's proof holds.
     Verified(bool),
     /// The job did not fit the match: a fault in this program.
@@ -118,13 +148,23 @@ pub fn run(job: &Job) -> Fact {
     match job {
         Job::Raise { ground, chunk } => raise(ground, *chunk),
         Job::Canaries { ground } => canaries(ground),
+        Job::Share { ground, pairs } => share(ground, pairs),
         Job::Prove {
             ground,
             pairs,
+            shared,
             list,
             batch,
             nonce,
-        } => prove(ground, pairs, list, *batch, nonce),
+        } => {
+            let theirs = |pair: &Pair| ground.split(*pair).1;
+            let Some(entries) = pick(&ground.peer, batch_of(pairs, *batch), theirs) else {
+                return Fact::Unfit;
+            };
+            let (key, shared) = (ground.own.key(), batch_of(shared, *batch));
+            let context = proof_context(&ground.match_id, ground.we(), list, *batch);
+            dleq::prove(key, &entries, shared, nonce, &context).map_or(Fact::Unfit, Fact::Proved)
+        }
         Job::Verify {
             ground,
             pairs,
@@ -138,7 +178,7 @@ pub fn run(job: &Job) -> Fact {
                 return Fact::Unfit;
             };
             let context = proof_context(&ground.match_id, ground.they(), list, *batch);
-            let key = &ground.peer.header().key;
+            let (key, shared) = (&ground.peer.header().key, batch_of(shared, *batch));
             let held = dleq::verify(key, &entries, shared, proof, &context);
             Fact::Verified(held.is_ok())
         }
@@ -146,19 +186,13 @@ pub fn run(job: &Job) -> Fact {
 }
 
 fn raise(ground: &Ground, chunk: u32) -> Fact {
-    let raised = match ground.own.key().raise(ground.peer.chunk(chunk)) {
-        Ok(raised) => raised,
+    match ground.raise(ground.peer.chunk(chunk)) {
+        Ok(raised) => Fact::Raised(ground.tags(&raised)),
         Err(mut bad) => {
             bad.at += chunk as usize * MAX_CHUNK_ENTRIES;
-            return Fact::BadEntry(bad);
+            Fact::BadEntry(bad)
         }
-    };
-    let ours = Tagger::new(&ground.match_id, ground.we());
-    let theirs = Tagger::new(&ground.match_id, ground.they());
-    let tags = raised
-        .iter()
-        .map(|point| (ours.tag(point), theirs.tag(point)));
-    Fact::Raised(tags.collect())
+    }
 }
 
 fn canaries(ground: &Ground) -> Fact {
@@ -170,23 +204,14 @@ fn canaries(ground: &Ground) -> Fact {
     Fact::Canaries(raised.iter().map(|point| theirs.tag(point)).collect())
 }
 
-fn prove(ground: &Ground, pairs: &[Pair], list: &Hash, batch: u32, nonce: &Secret) -> Fact {
-    let theirs = |pair: &Pair| ground.split(*pair).1;
-    let Some(entries) = pick(&ground.peer, batch_of(pairs, batch), theirs) else {
-        return Fact::Unfit;
-    };
-    let Ok(shared) = ground.own.key().raise(&entries) else {
-        return Fact::Unfit;
-    };
-    let context = proof_context(&ground.match_id, ground.we(), list, batch);
-    match dleq::prove(ground.own.key(), &entries, &shared, nonce, &context) {
-        Ok(proof) => Fact::Proved(shared, proof),
-        Err(_) => Fact::Unfit,
-    }
+fn share(ground: &Ground, pairs: &[Pair]) -> Fact {
+    let entries = pick(&ground.peer, pairs, |pair| ground.split(*pair).1);
+    let shared = entries.and_then(|entries| ground.raise(&entries).ok());
+    shared.map_or(Fact::Unfit, Fact::Shared)
 }
 
-fn batch_of(pairs: &[Pair], batch: u32) -> &[Pair] {
-    pairs.chunks(PROOF_BATCH).nth(batch as usize).unwrap_or(&[])
+fn batch_of<T>(all: &[T], batch: u32) -> &[T] {
+    all.chunks(PROOF_BATCH).nth(batch as usize).unwrap_or(&[])
 }
 
 /// The entries at one side's positions of these pairs; none if one is past the end.
@@ -200,6 +225,7 @@ impl fmt::Debug for Job {
         match self {
             Self::Raise { chunk, .. } => write!(f, "Raise({chunk})"),
             Self::Canaries { .. } => f.write_str("Canaries"),
+            Self::Share { pairs, .. } => write!(f, "Share({})", pairs.len()),
             Self::Prove { batch, .. } => write!(f, "Prove({batch})"),
             Self::Verify { batch, .. } => write!(f, "Verify({batch})"),
         }
@@ -212,7 +238,8 @@ impl fmt::Debug for Fact {
             Self::Raised(tags) => write!(f, "Raised({})", tags.len()),
             Self::BadEntry(bad) => write!(f, "BadEntry({bad})"),
             Self::Canaries(tags) => write!(f, "Canaries({})", tags.len()),
-            Self::Proved(shared, _) => write!(f, "Proved({})", shared.len()),
+            Self::Shared(shared) => write!(f, "Shared({})", shared.len()),
+            Self::Proved(_) => f.write_str("Proved"),
             Self::Verified(held) => write!(f, "Verified({held})"),
             Self::Unfit => f.write_str("Unfit"),
         }

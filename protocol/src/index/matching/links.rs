@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::tags::Tag;
 use crate::crypto::hash;
 use crate::ids::{Handle, Hash, MatchId, OdsCode, Point};
 use crate::limits::MAX_CHUNK_ENTRIES;
@@ -42,15 +43,24 @@ pub struct Matched {
     pub theirs_only: u32,
 }
 
+/// What a finished match leaves for whoever comes later (`index::delta`): both sorted by tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// The tag the peer showed for each of our people, with the position of their entry.
+    pub heard: Vec<(Tag, u32)>,
+    /// The tag the peer would show for each of its entries if it were also ours, with its position.
+    pub expected: Vec<(Tag, u32)>,
+}
+
 /// Two lists of candidates, laid side by side.
-pub(super) struct Compared {
+pub(crate) struct Compared {
     pub both: Vec<Pair>,
     pub ours_only: u32,
     pub theirs_only: u32,
 }
 
 /// Lays two sorted lists side by side.
-pub(super) fn compare(ours: &[Pair], theirs: &[Pair]) -> Compared {
+pub(crate) fn compare(ours: &[Pair], theirs: &[Pair]) -> Compared {
     let mut both = Vec::new();
     let (mut o, mut t) = (0, 0);
     while o < ours.len() && t < theirs.len() {

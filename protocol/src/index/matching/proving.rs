@@ -1,11 +1,12 @@
 //! Step 5 of a match: the common list, both proofs, and links.
 
+use std::mem;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
 
 use super::job::{Ground, Job};
-use super::links::{Link, Matched, PROOF_BATCH, Pair, compare, handle, list_hash};
+use super::links::{Link, Matched, PROOF_BATCH, Pair, Tables, compare, handle, list_hash};
 use super::reason::Reason;
 use super::{Frame, Match, Outputs, Save, State, Step, send};
 use crate::conversation::Output;
@@ -18,6 +19,7 @@ use crate::limits::MAX_CHUNK_ENTRIES;
 /// Our candidates on their way, the peer's arriving.
 pub(super) struct Listing {
     ground: Arc<Ground>,
+    tables: Tables,
     ours: Vec<Pair>,
     /// How many frames of ours were sent.
     sent: usize,
@@ -27,9 +29,10 @@ pub(super) struct Listing {
 /// The list both sides have, and what is proved of it so far.
 pub(super) struct Proving {
     ground: Arc<Ground>,
+    tables: Tables,
     pairs: Arc<[Pair]>,
     list: Hash,
-    shared: Vec<Point>,
+    shared: Arc<[Point]>,
     proofs: Vec<Proof>,
     ours_only: u32,
     theirs_only: u32,
@@ -38,11 +41,17 @@ pub(super) struct Proving {
 impl Listing {
     /// Sends the first of our candidates: the next ones go out for each frame of the peer's. Two
     /// sides that sent all of theirs before they read would wait for each other.
-    pub(super) fn begin(ground: Arc<Ground>, mut ours: Vec<Pair>, out: &mut Outputs) -> State {
+    pub(super) fn begin(
+        ground: Arc<Ground>,
+        tables: Tables,
+        mut ours: Vec<Pair>,
+        out: &mut Outputs,
+    ) -> State {
         ours.sort_unstable();
         ours.dedup();
         let mut listing = Self {
             ground,
+            tables,
             ours,
             sent: 0,
             theirs: Vec::new(),
@@ -76,7 +85,6 @@ impl Match {
         pairs: &[Pair],
         last: bool,
         out: &mut Outputs,
-        rng: &mut dyn CryptoRng,
     ) -> Step {
         let (ours, theirs) = (self.own.advert().header().count, self.peer.header().count);
         for pair in pairs {
@@ -99,20 +107,37 @@ impl Match {
         let compared = compare(&listing.ours, &listing.theirs);
         let proving = Proving {
             ground: listing.ground,
+            tables: listing.tables,
             list: list_hash(&compared.both),
-            shared: Vec::with_capacity(compared.both.len()),
+            shared: Arc::default(),
             proofs: Vec::new(),
             ours_only: compared.ours_only,
             theirs_only: compared.theirs_only,
             pairs: compared.both.into(),
         };
+        if proving.pairs.is_empty() {
+            return Ok(self.finish(proving, out));
+        }
+        let (ground, pairs) = (Arc::clone(&proving.ground), Arc::clone(&proving.pairs));
+        self.order(Job::Share { ground, pairs }, out);
+        Ok(State::Sharing(proving))
+    }
+
+    pub(super) fn shared(
+        &mut self,
+        mut proving: Proving,
+        shared: Vec<Point>,
+        out: &mut Outputs,
+        rng: &mut dyn CryptoRng,
+    ) -> Step {
+        if shared.len() != proving.pairs.len() {
+            return Err(Reason::Internal.into());
+        }
+        proving.shared = shared.into();
         Ok(self.prove(proving, out, rng))
     }
 
     fn prove(&mut self, proving: Proving, out: &mut Outputs, rng: &mut dyn CryptoRng) -> State {
-        if proving.pairs.is_empty() {
-            return self.finish(&proving, out);
-        }
         let batch = proving.proofs.len();
         if batch == proving.batches() {
             out.push(send(&Frame::Proofs(proving.proofs.clone())));
@@ -121,6 +146,7 @@ impl Match {
         let job = Job::Prove {
             ground: Arc::clone(&proving.ground),
             pairs: Arc::clone(&proving.pairs),
+            shared: Arc::clone(&proving.shared),
             list: proving.list,
             batch: batch as u32,
             nonce: Secret::generate(rng),
@@ -132,12 +158,10 @@ impl Match {
     pub(super) fn proved(
         &mut self,
         mut proving: Proving,
-        shared: Vec<Point>,
         proof: Proof,
         out: &mut Outputs,
         rng: &mut dyn CryptoRng,
     ) -> Step {
-        proving.shared.extend(shared);
         proving.proofs.push(proof);
         Ok(self.prove(proving, out, rng))
     }
@@ -162,16 +186,14 @@ impl Match {
         out: &mut Outputs,
     ) -> State {
         let Some(proof) = proofs.get(batch as usize).copied() else {
-            return self.finish(&proving, out);
+            return self.finish(proving, out);
         };
-        let from = batch as usize * PROOF_BATCH;
-        let shared = proving.shared.iter().skip(from).take(PROOF_BATCH).copied();
         let job = Job::Verify {
             ground: Arc::clone(&proving.ground),
             pairs: Arc::clone(&proving.pairs),
             list: proving.list,
             batch,
-            shared: shared.collect(),
+            shared: Arc::clone(&proving.shared),
             proof,
         };
         self.order(job, out);
@@ -193,9 +215,10 @@ impl Match {
     }
 
     /// Links are proved by both: make them durable, then say so.
-    fn finish(&mut self, proving: &Proving, out: &mut Outputs) -> State {
+    fn finish(&mut self, mut proving: Proving, out: &mut Outputs) -> State {
+        let tables = mem::take(&mut proving.tables);
         let matched = Box::new(proving.matched());
-        out.push(Output::Save(Save::Links(matched.clone())));
+        out.push(Output::Save(Save::Links(matched.clone(), tables)));
         if !self.kept.done {
             self.kept.done = true;
             out.push(Output::Record(Act::Matched {
@@ -227,7 +250,7 @@ impl Proving {
             position: self.ground.split(*pair).0,
             handle: handle(match_id, shared),
         };
-        let mut links: Vec<_> = self.pairs.iter().zip(&self.shared).map(link).collect();
+        let mut links: Vec<_> = self.pairs.iter().zip(&*self.shared).map(link).collect();
         links.sort_unstable_by_key(|link| link.position);
         Matched {
             match_id: *match_id,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::job::Ground;
-use super::links::Pair;
+use super::links::{Pair, Tables};
 use super::proving::Listing;
 use super::reason::{Failed, Reason};
 use super::said::TagCommitment;
 use super::tags::{Span, Tag, from_bytes, spans, to_bytes};
-use super::{Frame, Outputs, State, Step, send};
+use super::{Frame, Outcome, Outputs, Save, State, Step, send};
+use crate::conversation::Output;
 use crate::codec::Bytes;
 use crate::ids::Hash;
 use crate::index::advert::chunk_hash;
@@ -22,8 +23,8 @@ pub(super) struct Ready {
     pub ground: Arc<Ground>,
     /// Our tags in the order they are shown in.
     pub ours: Vec<Tag>,
-    /// The tags of people who are also ours, sorted.
-    pub expected: Vec<(Tag, u32)>,
+    /// The tags of people who are also ours, sorted; and what the peer showed so far.
+    pub tables: Tables,
     /// The tag each of our canaries must come back as.
     pub canaries: Vec<Tag>,
 }
@@ -45,24 +46,37 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// Nothing shown yet. `order` is the order the peer shows its tags in.
-    pub(super) fn new(
+    /// What the peer has of ours it need not be shown again, and what we hold of the peer's
+    /// (`heard`, whole chunks) is looked through at once. `order` is the order the peer shows its
+    /// tags in.
+    pub(super) fn resume(
         ready: Ready,
-        commitment: Signed<TagCommitment>,
-        chunks: Vec<Hash>,
+        said: (Signed<TagCommitment>, Vec<Hash>),
         order: Vec<u32>,
-    ) -> Box<Self> {
-        Box::new(Self {
-            ours: spans(ready.ground.peer.header().count),
-            theirs: spans(ready.ground.own.advert().header().count),
+        seen_by_peer: u32,
+        heard: &[Tag],
+    ) -> Result<Box<Self>, Outcome> {
+        let ours = spans(ready.ground.peer.header().count);
+        let theirs = spans(ready.ground.own.advert().header().count);
+        let (commitment, chunks) = said;
+        let mut rounds = Box::new(Self {
+            // At most MAX_ADVERT tags, in fewer chunks.
+            shown: shown(&ours, (seen_by_peer as usize).min(ours.len())),
+            seen: (0, 0),
+            ours,
+            theirs,
             ready,
             commitment,
             chunks,
             order,
-            shown: (0, 0),
-            seen: (0, 0),
             candidates: Vec::new(),
-        })
+        });
+        while let Some(span) = rounds.theirs.get(rounds.seen.1).copied()
+            && let Some(tags) = heard.get(span.from..span.to)
+        {
+            rounds.take(rounds.seen.1, span, tags)?;
+        }
+        Ok(rounds)
     }
 
     /// Whether we move first in this round; the match id draws who does in the first.
@@ -94,7 +108,11 @@ impl Rounds {
         if self.seen.0 < MATCH_ROUNDS {
             return State::Rounds(self);
         }
-        Listing::begin(self.ready.ground, self.candidates, out)
+        let Ready {
+            ground, mut tables, ..
+        } = self.ready;
+        tables.heard.sort_unstable();
+        Listing::begin(ground, tables, self.candidates, out)
     }
 
     /// Takes one chunk of the peer's tags.
@@ -110,6 +128,13 @@ impl Rounds {
         let (Some(tags), true) = (tags, self.chunks[at] == chunk_hash(&bytes.0)) else {
             return Err(Reason::Tags.into());
         };
+        self.take(at, span, &tags)?;
+        out.push(Output::Save(Save::Heard(chunk, bytes.clone())));
+        Ok(self.show(out))
+    }
+
+    /// Looks through one chunk that is the one committed to.
+    fn take(&mut self, at: usize, span: Span, tags: &[Tag]) -> Result<(), Outcome> {
         for (tag, place) in tags.iter().zip(span.from..) {
             let position = self.order[place];
             match self.ready.ground.own.slot(position) {
@@ -118,37 +143,40 @@ impl Rounds {
                     let expected = self.ready.canaries.get(number as usize).copied();
                     let expected = expected.ok_or(Reason::Internal)?;
                     if *tag != expected {
-                        return Err(self.wrong_canary(chunk, bytes, position, expected).into());
+                        return Err(self.wrong_canary(at as u32, tags, position, expected).into());
                     }
                 }
                 None => return Err(Reason::Internal.into()),
             }
         }
-        self.seen.1 += 1;
-        self.seen.0 = self
-            .theirs
-            .get(at + 1)
-            .map_or(MATCH_ROUNDS, |span| span.round);
-        Ok(self.show(out))
+        self.seen = shown(&self.theirs, at + 1);
+        Ok(())
     }
 
     fn look_up(&mut self, tag: Tag, ours: u32) {
-        let expected = &self.ready.expected;
+        let Tables { heard, expected } = &mut self.ready.tables;
+        heard.push((tag, ours));
         if let Ok(at) = expected.binary_search_by_key(&tag, |(tag, _)| *tag) {
             let theirs = expected[at].1;
             self.candidates.push(self.ready.ground.pair(ours, theirs));
         }
     }
 
-    fn wrong_canary(&self, chunk: u32, tags: &Bytes, position: u32, expected: Tag) -> Failed {
+    fn wrong_canary(&self, chunk: u32, tags: &[Tag], position: u32, expected: Tag) -> Failed {
         let evidence = Evidence::Canary(Box::new(WrongCanary {
             commitment: self.commitment.clone(),
             chunks: self.chunks.clone(),
             chunk,
-            tags: tags.clone(),
+            tags: Bytes(to_bytes(tags)),
             position,
             expected,
         }));
         Failed::with(Reason::Canary, evidence)
     }
+}
+
+/// Rounds and chunks that are shown when the first `chunks` of these are.
+fn shown(spans: &[Span], chunks: usize) -> (u32, usize) {
+    let round = spans.get(chunks).map_or(MATCH_ROUNDS, |span| span.round);
+    (round, chunks)
 }

@@ -1,8 +1,10 @@
 //! Steps 1 to 3 of a match, each taking the state before it and giving the one after.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::job::{Ground, Job};
+use super::links::Tables;
 use super::reason::{Failed, Reason};
 use super::rounds::{Ready, Rounds};
 use super::said::{Nonce, Opening, Party, TagCommitment, match_id};
@@ -129,6 +131,14 @@ impl Match {
         Ok(self.raise(raising, out))
     }
 
+    /// How many whole chunks of the peer's tags were heard before the line was lost.
+    fn held_chunks(&self) -> u32 {
+        let whole = spans(self.own.advert().header().count);
+        let whole = whole.iter().take_while(|span| span.to <= self.held.len());
+        // At most MAX_ADVERT tags, in fewer chunks.
+        whole.count() as u32
+    }
+
     fn raise(&mut self, raising: Raising, out: &mut Outputs) -> State {
         let ground = Arc::clone(&raising.ground);
         if raising.next < self.peer.header().chunks() {
@@ -197,11 +207,19 @@ impl Match {
             }));
             self.keep(out);
         }
-        out.push(send(&Frame::Commitment { commitment, chunks }));
+        let seen = self.held_chunks();
+        out.push(send(&Frame::Commitment {
+            commitment,
+            chunks,
+            seen,
+        }));
         Ok(State::Commitment(Ready {
             ground: raising.ground,
             ours,
-            expected: raising.expected,
+            tables: Tables {
+                heard: Vec::with_capacity(self.own.people() as usize),
+                expected: raising.expected,
+            },
             canaries,
         }))
     }
@@ -210,7 +228,7 @@ impl Match {
         &mut self,
         ready: Ready,
         commitment: Signed<TagCommitment>,
-        chunks: Vec<Hash>,
+        (chunks, seen): (Vec<Hash>, u32),
         out: &mut Outputs,
     ) -> Step {
         let said = commitment
@@ -239,7 +257,8 @@ impl Match {
             return Err(Reason::Commitment.into());
         }
         let order = order(&said.match_id, self.they(), count);
-        let rounds = Rounds::new(ready, commitment, chunks, order);
-        Ok(rounds.show(out))
+        let heard = mem::take(&mut self.held);
+        let said = (commitment, chunks);
+        Ok(Rounds::resume(ready, said, order, seen, &heard)?.show(out))
     }
 }

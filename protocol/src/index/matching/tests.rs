@@ -59,13 +59,14 @@ impl Member {
         &self.own.advert().header().member
     }
 
-    fn against(&self, peer: &Self, kept: Kept) -> Match {
+    fn against(&self, peer: &Self, before: Before) -> Match {
         Match::new(Setup {
             own: Arc::clone(&self.own),
             peer: Arc::new(peer.own.advert().clone()),
             node: self.node.clone(),
             peer_node: peer.node.public(),
-            kept,
+            kept: before.kept,
+            heard: before.heard,
         })
     }
 
@@ -86,10 +87,18 @@ impl Member {
     }
 }
 
+/// What one side kept of a match that was cut.
+#[derive(Debug, Clone, Default)]
+struct Before {
+    kept: Kept,
+    heard: Vec<Tag>,
+}
+
 /// What one side was left with.
 struct Left {
     outcome: Outcome,
-    kept: Kept,
+    before: Before,
+    tables: Option<Tables>,
     links: Option<Matched>,
     acts: Vec<Act>,
 }
@@ -133,29 +142,31 @@ fn honest<'a>() -> Work<'a> {
 /// Runs a match to its end.
 fn play(
     sides: (&Member, &Member),
-    kept: (Kept, Kept),
+    before: (Before, Before),
     work: (Work<'_>, Work<'_>),
     line: Line<'_>,
 ) -> (Left, Left) {
     let (a, b) = sides;
-    let mut left = End::new(a.against(b, kept.0.clone()), work.0);
-    let mut right = End::new(b.against(a, kept.1.clone()), work.1);
+    let mut left = End::new(a.against(b, before.0.clone()), work.0);
+    let mut right = End::new(b.against(a, before.1.clone()), work.1);
     let rng = &mut StdRng::seed_from_u64(77);
     pair::run(&mut left, &mut right, NOW, rng, line);
-    (end(left, kept.0), end(right, kept.1))
+    (end(left, before.0), end(right, before.1))
 }
 
-fn end(end: End<'_, Match>, mut kept: Kept) -> Left {
-    let mut links = None;
+fn end(end: End<'_, Match>, mut before: Before) -> Left {
+    let (mut links, mut tables) = (None, None);
     for save in end.saved {
         match save {
-            Save::Kept(newer) => kept = *newer,
-            Save::Links(matched) => links = Some(*matched),
+            Save::Kept(newer) => before.kept = *newer,
+            Save::Heard(_, tags) => before.heard.extend(tags::from_bytes(&tags.0).unwrap()),
+            Save::Links(matched, found) => (links, tables) = (Some(*matched), Some(found)),
         }
     }
     Left {
         outcome: end.outcome.expect("every match ends"),
-        kept,
+        before,
+        tables,
         links,
         acts: end.acts,
     }
@@ -181,6 +192,11 @@ fn each_side_learns_exactly_the_people_both_hold() {
     let both: BTreeSet<_> = people(250..300).into_iter().collect();
     let linked = a.linked(&ours.links);
     assert!(linked.keys().eq(&both));
+    // What the peer showed for whom, and would show, meets in exactly these people.
+    let Tables { heard, expected } = left.tables.as_ref().unwrap();
+    assert_eq!((heard.len(), expected.len()), (300, 2048));
+    let hit = |(tag, _): &&(Tag, u32)| expected.binary_search_by_key(tag, |(t, _)| *t).is_ok();
+    assert_eq!(heard.iter().filter(hit).count(), 50);
     assert_eq!(linked, b.linked(&theirs.links), "one handle for one person");
     assert_eq!(linked.values().collect::<BTreeSet<_>>().len(), 50);
     assert_eq!(ours.match_id, theirs.match_id);
@@ -276,7 +292,7 @@ fn a_match_cut_at_any_message_is_taken_up_again_and_finds_the_same() {
     let memo = Memo::default();
     let mut frames = 0;
     let run =
-        |kept: (Kept, Kept), line: Line<'_>| play((&a, &b), kept, (memo.work(), memo.work()), line);
+        |kept: (Before, Before), line: Line<'_>| play((&a, &b), kept, (memo.work(), memo.work()), line);
     let (whole, _) = run(Default::default(), &mut |_, frame| {
         frames += 1;
         Some(frame)
@@ -289,10 +305,14 @@ fn a_match_cut_at_any_message_is_taken_up_again_and_finds_the_same() {
             left -= i32::from(left >= 0);
             (left >= 0).then_some(frame)
         });
-        let second = run(
-            (first.0.kept.clone(), first.1.kept.clone()),
-            &mut |_, frame| Some(frame),
-        );
+        let before = (first.0.before.clone(), first.1.before.clone());
+        let heard = (before.0.heard.len() + before.1.heard.len()) / 32;
+        let mut shown = 0;
+        let second = run(before, &mut |_, frame| {
+            shown += usize::from(matches!(decode(&frame), Frame::Tags { .. }));
+            Some(frame)
+        });
+        assert_eq!(heard + shown, 128, "no chunk is shown twice; cut at {cut}");
         assert_eq!(
             a.linked(&second.0.matched().links),
             expected,
@@ -319,8 +339,8 @@ fn a_match_cut_at_any_message_is_taken_up_again_and_finds_the_same() {
 fn what_must_outlive_a_crash_is_saved_before_what_depends_on_it_is_sent() {
     let (a, b) = (Member::new("RH8", 1, 0..9), Member::new("L83024", 2, 0..9));
     let (mut one, mut two) = (
-        a.against(&b, Kept::default()),
-        b.against(&a, Kept::default()),
+        a.against(&b, Before::default()),
+        b.against(&a, Before::default()),
     );
     let rng = &mut StdRng::seed_from_u64(5);
     let mut trace = String::new();
@@ -339,7 +359,8 @@ fn what_must_outlive_a_crash_is_saved_before_what_depends_on_it_is_sent() {
                     Output::Record(Act::TagsHeard { .. }) => "heard ",
                     Output::Record(_) => "matched ",
                     Output::Save(Save::Kept(_)) => "keep ",
-                    Output::Save(Save::Links(_)) => "links ",
+                    Output::Save(Save::Heard(..)) => "",
+                    Output::Save(Save::Links(..)) => "links ",
                     Output::Load(job) => {
                         let fact = job::run(&job);
                         [&mut to_one, &mut to_two][mine].push_back(Input::Loaded(fact));
@@ -388,10 +409,10 @@ fn an_outdated_advert_on_either_side_stops_a_match_before_it_begins() {
         node: b.node.clone(),
         keys: Vec::new(),
     };
-    let mut left = End::new(a.against(&b, Kept::default()), |job| job::run(&job));
-    let mut right = End::new(newer.against(&a, Kept::default()), |job| job::run(&job));
+    let mut left = End::new(a.against(&b, Before::default()), |job| job::run(&job));
+    let mut right = End::new(newer.against(&a, Before::default()), |job| job::run(&job));
     pair::run(&mut left, &mut right, NOW, rng, &mut |_, frame| Some(frame));
-    let (left, right) = (end(left, Kept::default()), end(right, Kept::default()));
+    let (left, right) = (end(left, Before::default()), end(right, Before::default()));
     assert_eq!(left.failed(), (Reason::Stale, false));
     assert_eq!(right.failed().0, Reason::Stale);
     assert_eq!((left.acts, right.acts), (vec![], vec![]));
@@ -402,7 +423,7 @@ fn silence_unknown_kinds_nonsense_and_words_out_of_turn_are_named() {
     let (a, b) = (Member::new("RH8", 1, 0..9), Member::new("L83024", 2, 0..9));
     let rng = &mut StdRng::seed_from_u64(5);
     let mut told = |input: Input<Fact>| {
-        let mut machine = a.against(&b, Kept::default());
+        let mut machine = a.against(&b, Before::default());
         machine.handle(Input::Opened, NOW, rng);
         assert_eq!(machine.deadline(), Some(NOW + SILENCE));
         let mut out = machine.handle(input, NOW, rng);
@@ -432,8 +453,8 @@ fn who_is_at_work_says_so_and_is_waited_for() {
     );
     let rng = &mut StdRng::seed_from_u64(5);
     let (mut one, mut two) = (
-        a.against(&b, Kept::default()),
-        b.against(&a, Kept::default()),
+        a.against(&b, Before::default()),
+        b.against(&a, Before::default()),
     );
     let sent = |out: Outputs| -> Vec<Vec<u8>> {
         let frame = |output| match output {

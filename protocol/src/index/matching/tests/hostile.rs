@@ -78,16 +78,18 @@ fn a_peer_that_publishes_g_s_and_commits_the_tag_of_g_a_s_makes_no_link() {
                 batch,
                 nonce,
                 pairs,
+                ..
             },
             Fact::Proved(..),
         ) => {
             assert_eq!(ground.split(pairs[0]).1, planted.at, "both list the pair");
             let entry = [ground.peer.entries()[planted.at as usize]];
             let context = proof_context(&ground.match_id, ground.we(), list, *batch);
-            let shared = vec![planted.point];
+            let shared = [planted.point];
             let proof = dleq::prove(ground.own.key(), &entry, &shared, nonce, &context);
-            Fact::Proved(shared, proof.unwrap())
+            Fact::Proved(proof.unwrap())
         }
+        (Job::Share { .. }, Fact::Shared(_)) => Fact::Shared(vec![planted.point]),
         (_, fact) => fact,
     });
     let sides = (&planted.alice, &planted.mallory);
@@ -152,7 +154,7 @@ fn echoing_the_peers_entries_links_nobody_and_a_second_commitment_is_evidence() 
             tag.0 = *echo;
         }
     });
-    let kept = (first.kept, Kept::default());
+    let kept = (first.before, Before::default());
     let (second, told) = play(sides, kept, (honest(), lie), &mut straight());
     assert_eq!(second.failed(), (Reason::TwoCommitments, false));
     assert_eq!(told.failed(), (Reason::TwoCommitments, true));
@@ -342,7 +344,7 @@ fn another_nonce_for_the_same_pair_of_headers_is_evidence() {
         }
         _ => Some(frame),
     };
-    let kept = (first.kept, Kept::default());
+    let kept = (first.before, Before::default());
     let (again, _) = play((&alice, &mallory), kept, (honest(), honest()), line);
     assert_eq!(again.failed(), (Reason::TwoOpenings, false));
     assert!(again.evidence().accuses(&mallory.node.public()));
@@ -420,11 +422,11 @@ fn a_commitment_to_fewer_tags_or_by_another_is_refused() {
     );
     let with = |change: &dyn Fn(&mut TagCommitment), key: &KeyPair| {
         let line: Line<'_> = &mut |side, frame| match (side, decode(&frame)) {
-            (Side::Right, Frame::Commitment { commitment, chunks }) => {
+            (Side::Right, Frame::Commitment { commitment, chunks, seen }) => {
                 let mut said = commitment.peek().unwrap();
                 change(&mut said);
                 let commitment = Signed::sign(&said, key);
-                Some(codec::encode(&Frame::Commitment { commitment, chunks }))
+                Some(codec::encode(&Frame::Commitment { commitment, chunks, seen }))
             }
             _ => Some(frame),
         };

@@ -1,0 +1,430 @@
+//! New people between two matches, over the streams [`DELTA`](crate::wire::DELTA) and
+//! [`CONTACT`](crate::wire::CONTACT) (protocol.md section 3, "deltas").
+//!
+//! A delta continues a finished match, under its id: the *giver* shows new entries, the *taker*
+//! raises them and looks for them among the tags the match told it.
+//!
+//! | giver | taker |
+//! |---|---|
+//! | `Batch`, or `Contact` with one entry | |
+//! | | `Answer`: signed; a tag for each entry, its links, their proof |
+//! | `Confirm`: the links it finds too, and their proof | |
+//! | | `Done`, once the links are durable; then the next batch |
+//! | `Turn`: nothing more | gives in its turn, or closes |
+//!
+//! After `Confirm` a first contact is over: whatever the two say next on that stream is the
+//! exchange about the person it linked.
+//!
+//! **Goals.** As in a match: no link without both proofs; a handle means nothing elsewhere. The work
+//! is that of the entries given, whatever the size of the adverts. The tags tell the giver also
+//! whom the taker brought by batches of its own: nobody is missed because both are new.
+//!
+//! **Non-goals.** Lock-step: the taker sees its links first. If it lies or stops, it has seen the
+//! links of one batch and has signed, or gets no further batch. The number of new people, to a
+//! size.
+//!
+//! **Failure.** Every end is named; see [`Reason`]. After a lost line the same batch is given again
+//! and the very same answer comes back: the taker keeps it until the next batch.
+
+use std::mem;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use self::frame::{Frame, KINDS};
+use self::give::{Checking, Given};
+use self::job::{Fact, Ground, Load};
+use self::reason::{Failed, Reason};
+use self::said::{Answer, Batch};
+use self::take::Taking;
+use super::matching::links::Link;
+use super::matching::tags::Tag;
+use crate::codec::{self, Bytes};
+use crate::conversation::{Conversation, Input, Output};
+use crate::crypto::sign::KeyPair;
+use crate::ids::{Hash, PublicKey};
+use crate::journal::Act;
+use crate::limits::{MAX_BULK_FRAME, SILENCE};
+use crate::statement::Signed;
+use crate::time::Timestamp;
+
+pub mod frame;
+mod give;
+pub mod job;
+pub mod reason;
+pub mod said;
+mod take;
+
+/// What a delta needs to begin.
+pub struct Setup {
+    /// What both know of the match it continues.
+    pub ground: Arc<Ground>,
+    /// Our node key.
+    pub node: KeyPair,
+    /// The peer's node key.
+    pub peer_node: PublicKey,
+    /// How far the two have come.
+    pub kept: Kept,
+    /// How many entries a member may add in a day, by the charter.
+    pub additions_per_day: u32,
+    /// How many entries the peer may have in all, see [`cap`](super::advert::cap).
+    pub cap: u32,
+    /// What we are there for.
+    pub part: Part,
+}
+
+/// One side's part in a delta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Gives its batches, then takes the peer's.
+    Beginner,
+    /// Takes the peer's batches, or its contact, then gives its own.
+    Answerer,
+    /// Gives one entry.
+    Contact,
+}
+
+/// How far two members have come after a match, kept from one delta to the next.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The number of the last of our batches whose links both sides have.
+    pub answered: u32,
+    /// The answer to the batch after it, if it came and we had to stop then.
+    pub answer: Option<Signed<Answer>>,
+    /// The peer's last batch we answered, with that answer as it was sent.
+    pub taken: Option<Taken>,
+    /// How many entries of the peer's there are: its advert's and those of its batches.
+    pub length: u32,
+    /// How many more came alone, as first contacts.
+    pub contacts: u32,
+    /// The day of the peer's last entries, and how many of that day it has given.
+    pub day: (u64, u32),
+}
+
+/// A batch that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The batch.
+    pub batch: Signed<Batch>,
+    /// Its number.
+    pub number: u32,
+    /// When it was made.
+    pub made: Timestamp,
+    /// The frame of the answer.
+    pub answer: Bytes,
+}
+
+/// What a delta wants kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Save {
+    /// In place of what was kept.
+    Kept(Box<Kept>),
+    /// The entries of a batch of the peer's.
+    Entries {
+        /// The position of the first.
+        from: u32,
+        /// The entries, 32 bytes each.
+        entries: Bytes,
+        /// The tag the peer would show for each if it were also ours, with its position; by tag.
+        expected: Vec<(Tag, u32)>,
+    },
+    /// The tag the peer showed for each of our people in a batch, with the position of their
+    /// entry; by tag.
+    Heard(Vec<(Tag, u32)>),
+    /// Further links with this peer.
+    Links(Vec<Link>),
+}
+
+/// How a delta ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything there was to say was said.
+    Told(Told),
+    /// It was broken off.
+    Failed(Told, Failed),
+}
+
+/// What came of a delta.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Batches or contacts of ours that were answered.
+    pub given: u32,
+    /// Batches or contacts of the peer's we answered.
+    pub taken: u32,
+    /// Links both proved.
+    pub links: u32,
+    /// Links only the peer claimed, or only we found: not honoured.
+    pub one_sided: u32,
+}
+
+/// One side of a delta.
+pub struct Delta {
+    ground: Arc<Ground>,
+    node: KeyPair,
+    peer_node: PublicKey,
+    kept: Kept,
+    additions_per_day: u32,
+    cap: u32,
+    part: Part,
+    state: State,
+    told: Told,
+    given_all: bool,
+    working: bool,
+    waiting: Option<Vec<u8>>,
+    heard: Timestamp,
+}
+
+enum State {
+    Idle,
+    /// Our next batch is being looked up.
+    Next,
+    /// What we gave waits for its answer.
+    Given(Given),
+    Checking(Box<Checking>),
+    /// We confirmed; the peer makes the links durable.
+    Confirmed(Given),
+    /// Whatever the peer gives next.
+    Await,
+    Taking(Box<Taking>),
+    /// We answered; the peer confirms.
+    Answered(Box<Taking>),
+    Over,
+}
+
+type Outputs = Vec<Output<Delta>>;
+type Step = Result<State, End>;
+
+/// Why a step is the last.
+enum End {
+    Told,
+    Failed(Failed),
+}
+
+impl Delta {
+    /// A delta that has not begun.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            ground: setup.ground,
+            node: setup.node,
+            peer_node: setup.peer_node,
+            kept: setup.kept,
+            additions_per_day: setup.additions_per_day,
+            cap: setup.cap,
+            part: setup.part,
+            state: State::Idle,
+            told: Told::default(),
+            given_all: false,
+            working: false,
+            waiting: None,
+            heard: Timestamp(0),
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        input: Input<Fact>,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+        out: &mut Outputs,
+    ) -> Result<(), End> {
+        self.heard = now;
+        match input {
+            Input::Opened => {
+                if !matches!(self.state, State::Idle) {
+                    return Err(Reason::Internal.into());
+                }
+                self.state = match self.part {
+                    Part::Beginner | Part::Contact => self.next(out),
+                    Part::Answerer => State::Await,
+                };
+            }
+            Input::Received(frame) => {
+                // Nobody who keeps to the sequence sends two while we work.
+                if self.waiting.replace(frame).is_some() {
+                    return Err(Reason::OutOfTurn.into());
+                }
+            }
+            Input::Loaded(fact) => {
+                let state = mem::replace(&mut self.state, State::Over);
+                if !mem::take(&mut self.working) {
+                    return Err(Reason::Internal.into());
+                }
+                self.state = self.loaded(state, fact, now, rng, out)?;
+            }
+            Input::DeadlinePassed => return Err(Reason::Silent.into()),
+            // The answerer's last word was Turn: the line ends when all is said.
+            Input::Lost
+                if self.part == Part::Answerer
+                    && self.given_all
+                    && matches!(self.state, State::Await) =>
+            {
+                return Err(End::Told);
+            }
+            Input::Lost => return Err(Reason::Lost.into()),
+        }
+        while !self.working
+            && let Some(frame) = self.waiting.take()
+        {
+            let state = mem::replace(&mut self.state, State::Over);
+            self.state = self.received(state, &frame, now, out)?;
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, state: State, frame: &[u8], now: Timestamp, out: &mut Outputs) -> Step {
+        let frame = codec::decode(frame, MAX_BULK_FRAME).map_err(|_| match frame.first() {
+            Some(kind) if *kind >= KINDS => Reason::Unsupported,
+            _ => Reason::Malformed,
+        })?;
+        match (state, frame) {
+            (_, Frame::Stopped(reason)) => Err(End::Failed(Failed {
+                said_by_peer: true,
+                ..reason.into()
+            })),
+            (
+                State::Given(given),
+                Frame::Answer {
+                    answer,
+                    tags,
+                    links,
+                    proof,
+                },
+            ) => self.answer(given, answer, &tags, (links, proof), out),
+            (State::Confirmed(given), Frame::Done) => self.done(&given, out),
+            (State::Await, Frame::Batch { batch, entries }) => {
+                self.batch(batch, &entries, now, out)
+            }
+            (State::Await, Frame::Contact(contact)) if self.part == Part::Answerer => {
+                self.contact(&contact, now, out)
+            }
+            (State::Await, Frame::Turn) if self.given_all => Err(End::Told),
+            (State::Await, Frame::Turn) => Ok(self.next(out)),
+            (State::Answered(taking), Frame::Confirm { links, proof }) => {
+                self.confirm(taking, links, proof, out)
+            }
+            _ => Err(Reason::OutOfTurn.into()),
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        state: State,
+        fact: Fact,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+        out: &mut Outputs,
+    ) -> Step {
+        match (state, fact) {
+            (State::Next, Fact::Next(next)) => self.give(next, now, out),
+            (State::Checking(checking), fact) => self.checked(checking, fact, rng, out),
+            (State::Taking(taking), fact) => self.worked(taking, fact, rng, out),
+            _ => Err(Reason::Internal.into()),
+        }
+    }
+
+    /// Looks up what we give next.
+    fn next(&mut self, out: &mut Outputs) -> State {
+        let next = match self.part {
+            Part::Contact => Load::Contact,
+            Part::Beginner | Part::Answerer => Load::Batch(self.kept.answered + 1),
+        };
+        self.order(next, out);
+        State::Next
+    }
+
+    fn order(&mut self, load: Load, out: &mut Outputs) {
+        self.working = true;
+        out.push(Output::Load(load));
+    }
+
+    fn keep(&self, out: &mut Outputs) {
+        out.push(Output::Save(Save::Kept(Box::new(self.kept.clone()))));
+    }
+
+    fn end(&mut self, end: End, out: &mut Outputs) {
+        self.state = State::Over;
+        let outcome = match end {
+            End::Told => Outcome::Told(self.told),
+            End::Failed(failed) => {
+                let Failed {
+                    reason,
+                    said_by_peer,
+                    ..
+                } = failed;
+                if !reason.passes() {
+                    let by = if said_by_peer { "peer says " } else { "" };
+                    out.push(Output::Record(Act::Refused {
+                        peer: Some(self.ground.they().clone()),
+                        what: format!("{by}{}", reason.code()),
+                    }));
+                }
+                if !said_by_peer && reason != Reason::Lost {
+                    out.push(send(&Frame::Stopped(reason)));
+                }
+                Outcome::Failed(self.told, failed)
+            }
+        };
+        out.push(Output::Close(outcome));
+    }
+}
+
+impl Conversation for Delta {
+    type Save = Save;
+    type Load = Load;
+    type Fact = Fact;
+    type Outcome = Outcome;
+
+    fn handle(
+        &mut self,
+        input: Input<Fact>,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Vec<Output<Self>> {
+        let mut out = Vec::new();
+        if matches!(self.state, State::Over) {
+            return out;
+        }
+        if let Err(end) = self.take_in(input, now, rng, &mut out) {
+            self.end(end, &mut out);
+        }
+        out
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Idle | State::Over => None,
+            _ if self.working => None,
+            _ => Some(self.heard + SILENCE),
+        }
+    }
+}
+
+/// The frame by which a side that cannot begin says why.
+pub fn stopped(reason: Reason) -> Vec<u8> {
+    codec::encode(&Frame::Stopped(reason))
+}
+
+fn send(frame: &Frame) -> Output<Delta> {
+    Output::Send(codec::encode(frame))
+}
+
+/// The hash of the frame's tags, as an answer names it.
+fn tags_hash(tags: &Bytes) -> Hash {
+    super::advert::chunk_hash(&tags.0)
+}
+
+impl From<Reason> for End {
+    fn from(reason: Reason) -> Self {
+        Self::Failed(reason.into())
+    }
+}
+
+impl From<Failed> for End {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests;
