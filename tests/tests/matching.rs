@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use fairshare_node::config::{Config, Desk};
 use fairshare_node::engine::drive::now;
-use fairshare_node::engine::{advert, finding, matching};
+use fairshare_node::engine::progress::Watch;
+use fairshare_node::engine::{advert, asking, contact, delta, finding, matching};
 use fairshare_node::fhir::Rules;
 use fairshare_node::home::Home;
 use fairshare_node::home::keys::Keys;
 use fairshare_node::import::{Options, import};
 use fairshare_node::network::{Config as Wires, Contact as Where, Event, Frames, Network, Timing};
 use fairshare_node::node::Node;
+use fairshare_node::store::index::MatchedWith;
 use fairshare_protocol::charter::Charter;
 use fairshare_protocol::codec;
 use fairshare_protocol::control::index::FindState;
@@ -124,6 +126,11 @@ impl Running {
                     } else if stream == wire::MATCH {
                         // The other side says why, if it fails.
                         let _ = matching::answer(&here, &peer, frames).await;
+                    } else if stream == wire::DELTA {
+                        let _ = delta::answer(&here, &peer, frames).await;
+                    } else if stream == wire::CONTACT {
+                        let pair = asking::pair(&here, &roster, &peer).unwrap();
+                        let _ = contact::answer(&here, &peer, pair, frames).await;
                     }
                 });
             }
@@ -351,6 +358,10 @@ async fn say(node: &Node, header: &Header, mut frames: Frames) {
     frames.finish().await.unwrap();
 }
 
+async fn match_up(node: &Arc<Node>, peer: &OdsCode) -> Result<MatchedWith, matching::Error> {
+    matching::begin(node, peer, &Watch::nobody()).await
+}
+
 fn user() -> User {
     User {
         name: "Sam Okafor".to_owned(),
@@ -378,7 +389,7 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
         (FindState::NotMatched, true)
     );
 
-    let found = matching::begin(&mesh.all[0].node, &b).await.unwrap();
+    let found = match_up(&mesh.all[0].node, &b).await.unwrap();
     assert_eq!(
         (found.links, found.ours_only, found.theirs_only),
         (20, 0, 0)
@@ -413,7 +424,7 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
     );
 
     // The same adverts: the same match, said once.
-    let again = matching::begin(&mesh.all[1].node, &a).await.unwrap();
+    let again = match_up(&mesh.all[1].node, &a).await.unwrap();
     assert_eq!((again.links, again.match_id), (20, found.match_id));
     for running in &mesh.all {
         let acts = running.acts();
@@ -427,7 +438,7 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
         );
     }
 
-    // Both restart; one has new people; old links hold until the next match.
+    // Both restart; one has new people: they go out in a batch, and the match stays the same.
     mesh.restart(0).await;
     mesh.restart(1).await;
     mesh.all[1].import_people(0..10).await;
@@ -439,17 +450,19 @@ async fn two_nodes_match_over_the_network_find_and_match_again_when_people_come(
         state(&mesh.all[1], 50, "RH8").await,
         (FindState::Linked, true)
     );
-    let grown = matching::begin(&mesh.all[0].node, &b).await.unwrap();
-    assert_eq!(grown.links, 30);
-    assert_ne!(grown.match_id, found.match_id);
+    let grown = match_up(&mesh.all[1].node, &a).await.unwrap();
+    assert_eq!((grown.links, grown.match_id), (30, found.match_id));
     assert_eq!(
         state(&mesh.all[1], 5, "RH8").await,
         (FindState::Linked, true)
     );
-    let index = &mesh.all[0].node.index;
-    let (_, handle) = index.handle(&key(50), &b).unwrap().unwrap();
-    let named = |match_id| index.person(&b, match_id, &handle).unwrap();
-    assert_eq!(named(&found.match_id), None);
+    let theirs = mesh.all[0].node.index.matched(&b).unwrap().unwrap();
+    assert_eq!(theirs.links, 30);
+    for number in 0..10 {
+        let handle = |at: usize, peer| mesh.all[at].node.index.handle(&key(number), peer).unwrap();
+        assert!(handle(0, &b).is_some());
+        assert_eq!(handle(0, &b), handle(1, &a));
+    }
     mesh.stop().await;
 }
 
@@ -460,8 +473,8 @@ async fn both_sides_beginning_at_once_is_one_match() {
     mesh.all[1].import_people(20..50).await;
     let [a, b] = [0, 1].map(|n| mesh.all[n].code().clone());
     let (one, two) = tokio::join!(
-        matching::begin(&mesh.all[0].node, &b),
-        matching::begin(&mesh.all[1].node, &a)
+        match_up(&mesh.all[0].node, &b),
+        match_up(&mesh.all[1].node, &a)
     );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!((one.links, two.links), (10, 10));
@@ -479,7 +492,7 @@ async fn three_real_organisations_find_exactly_the_people_they_share() {
     acute.import(&orgs.join("acute-RH8")).await;
     gp.import(&orgs.join("gp-L83024")).await;
     la.import(&orgs.join("la-912")).await;
-    let reports = matching::match_with(&acute.node, None, |_, _, _| ())
+    let reports = matching::match_with(&acute.node, None, &Watch::nobody())
         .await
         .unwrap();
     let links = |reports: &[fairshare_protocol::control::index::MatchReport], peer: &Running| {
@@ -491,7 +504,7 @@ async fn three_real_organisations_find_exactly_the_people_they_share() {
         report.found.as_ref().unwrap().links
     };
     assert_eq!((links(&reports, gp), links(&reports, la)), (57, 23));
-    let reports = matching::match_with(&la.node, Some(gp.code()), |_, _, _| ())
+    let reports = matching::match_with(&la.node, Some(gp.code()), &Watch::nobody())
         .await
         .unwrap();
     assert_eq!(links(&reports, gp), 22);
@@ -514,11 +527,11 @@ async fn a_void_advert_makes_no_room_for_another_header_of_the_same_generation()
     let (one, other) = (&mesh.all[0], &mesh.all[1]);
     one.import_people(0..40).await;
     other.import_people(20..60).await;
-    matching::begin(&one.node, other.code()).await.unwrap();
+    match_up(&one.node, other.code()).await.unwrap();
     let shown = other.header();
     let told = async |lie: Header| {
         *other.lie.lock().unwrap() = Some(lie);
-        matching::begin(&one.node, other.code()).await.unwrap_err()
+        match_up(&one.node, other.code()).await.unwrap_err()
     };
     let void = Header {
         count: 1_000_000,
@@ -549,21 +562,21 @@ async fn whoever_publishes_anothers_key_first_does_not_keep_the_other_from_match
         running.import_people(people).await;
     }
     // Everybody may fetch the owner's advert, the thief too.
-    matching::begin(&thief.node, owner.code()).await.unwrap();
+    match_up(&thief.node, owner.code()).await.unwrap();
     let stolen = Header {
         member: thief.code().clone(),
         ..owner.header()
     };
     *thief.lie.lock().unwrap() = Some(stolen);
-    let told = matching::begin(&one.node, thief.code()).await.unwrap_err();
+    let told = match_up(&one.node, thief.code()).await.unwrap_err();
     assert!(
         matches!(told, matching::Error::Fetch(Failure::Lost)),
         "it is held until its owner is known: {told}"
     );
-    let found = matching::begin(&one.node, owner.code()).await.unwrap();
+    let found = match_up(&one.node, owner.code()).await.unwrap();
     assert_eq!(found.links, 20);
     // From now on the key is the owner's.
-    let told = matching::begin(&one.node, thief.code()).await.unwrap_err();
+    let told = match_up(&one.node, thief.code()).await.unwrap_err();
     assert!(
         matches!(told, matching::Error::Fetch(Failure::Void(Void::Key))),
         "{told}"
@@ -588,10 +601,12 @@ async fn our_advert_is_signed_once_a_generation_whenever_whoever_needs_it_goes_a
     }
     let acts = mesh.all[0].acts();
     let made = acts.iter().filter_map(|act| match act {
-        Act::Advert { generation, .. } => Some(*generation),
+        Act::Advert { generation, .. } => Some((*generation, 0)),
+        Act::Batch { number, .. } => Some((1, *number)),
         _ => None,
     });
     let made: Vec<_> = made.collect();
-    assert_eq!(made, (1..=12).collect::<Vec<_>>());
+    let once: Vec<_> = (0..12).map(|number| (1, number)).collect();
+    assert_eq!(made, once);
     mesh.stop().await;
 }

@@ -18,8 +18,8 @@ use tokio::time::sleep;
 
 use super::Progress;
 use crate::engine::asking::{self, Asked, pair};
-use crate::engine::drive::now;
 use crate::engine::contact::{self, Contacted};
+use crate::engine::drive::now;
 use crate::engine::finding::{self, Here, count};
 use crate::engine::matching;
 use crate::node::Node;

@@ -159,7 +159,12 @@ async fn keep(node: &Arc<Node>, fresh: Box<Fresh>, epoch: u32) -> Result<Arc<Our
     node.record(acts).await?;
     let index = node.index.clone();
     let ours = spawn_blocking(move || fresh.keep(&index)).await??;
-    tracing::info!(epoch, generation, entries, "our advert has everybody it can have");
+    tracing::info!(
+        epoch,
+        generation,
+        entries,
+        "our advert has everybody it can have"
+    );
     Ok(ours)
 }
 

@@ -147,7 +147,13 @@ async fn request(
 ) -> Result<Ended, Error> {
     let mut asking = Asking::new(node, pair.peer.clone());
     let places = (&node.journal, &node.store);
-    drive(Ask::requester(pair.clone(), plan), frames, places, &mut asking).await
+    drive(
+        Ask::requester(pair.clone(), plan),
+        frames,
+        places,
+        &mut asking,
+    )
+    .await
 }
 
 /// The person with this key, as an exchange needs them; none if they are not held here.

@@ -32,11 +32,7 @@ const RUN: usize = 64;
 ///
 /// # Errors
 /// Why it was broken off; what was answered before stands.
-pub(super) async fn begin(
-    node: &Arc<Node>,
-    peer: &OdsCode,
-    ready: &Ready,
-) -> Result<Told, Error> {
+pub(super) async fn begin(node: &Arc<Node>, peer: &OdsCode, ready: &Ready) -> Result<Told, Error> {
     let turn = node.telling.with(peer);
     let _turn = turn.lock().await;
     let mut frames = ready.open(node, wire::DELTA).await?;

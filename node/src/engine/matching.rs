@@ -426,9 +426,8 @@ impl Effects<Match> for Matching<'_> {
                     self.with(&matched),
                 );
                 let length = self.peer.header().count;
-                let link = move || {
-                    index.link(&matched, (&tables, length), &ours.own, &ours.people, &with)
-                };
+                let link =
+                    move || index.link(&matched, (&tables, length), &ours.own, &ours.people, &with);
                 Ok(spawn_blocking(link).await??)
             }
         }
@@ -479,8 +478,16 @@ fn work(job: &Job, steps: &Steps) -> Result<Fact, drive::Error> {
 
 /// The shared point of every pair, from what was raised; none if a part of that is missing. Each
 /// chunk is read once.
-fn share(ground: &Ground, pairs: &[Pair], steps: &Steps) -> Result<Option<Vec<Point>>, drive::Error> {
-    let mut order: Vec<_> = pairs.iter().map(|pair| ground.split(*pair).1).zip(0..).collect();
+fn share(
+    ground: &Ground,
+    pairs: &[Pair],
+    steps: &Steps,
+) -> Result<Option<Vec<Point>>, drive::Error> {
+    let mut order: Vec<_> = pairs
+        .iter()
+        .map(|pair| ground.split(*pair).1)
+        .zip(0..)
+        .collect();
     order.sort_unstable();
     let mut shared = vec![Point::new([0; 32]); pairs.len()];
     for run in order.chunk_by(|one, other| chunk_of(one.0) == chunk_of(other.0)) {

@@ -71,7 +71,9 @@ impl Counts {
 impl Going {
     /// So many more of the peer's entries are raised.
     pub fn raised(&self, entries: usize) {
-        self.counts.raised.fetch_add(entries as u64, Ordering::Relaxed);
+        self.counts
+            .raised
+            .fetch_add(entries as u64, Ordering::Relaxed);
     }
 
     /// So many more of the peer's tags were heard.
@@ -84,7 +86,10 @@ impl Drop for Going {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         // Another about the same pair may have begun meanwhile.
-        if all.get(&self.peer).is_some_and(|held| Arc::ptr_eq(held, &self.counts)) {
+        if all
+            .get(&self.peer)
+            .is_some_and(|held| Arc::ptr_eq(held, &self.counts))
+        {
             all.remove(&self.peer);
         }
     }
@@ -110,7 +115,12 @@ impl<'a> Watch<'a> {
     pub(super) fn see(&self, going: &Going) {
         if let Some(tell) = self.0 {
             let MatchState { done, total, .. } = going.counts.state();
-            tell(done, total, "entries", &format!("matching with {}", going.peer));
+            tell(
+                done,
+                total,
+                "entries",
+                &format!("matching with {}", going.peer),
+            );
         }
     }
 

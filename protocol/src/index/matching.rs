@@ -291,9 +291,7 @@ impl Match {
             (State::Sharing(proving), Fact::Shared(shared)) => {
                 self.shared(proving, shared, out, rng)
             }
-            (State::Proving(proving), Fact::Proved(proof)) => {
-                self.proved(proving, proof, out, rng)
-            }
+            (State::Proving(proving), Fact::Proved(proof)) => self.proved(proving, proof, out, rng),
             (State::Verifying(proving, proofs, batch), Fact::Verified(held)) => {
                 self.verified(proving, proofs, batch, held, out)
             }

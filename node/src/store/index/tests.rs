@@ -1,10 +1,13 @@
+use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::crypto::seal::SecretKey;
 use fairshare_protocol::crypto::sign::KeyPair;
 use fairshare_protocol::ids::{FederationId, Fixed, OdsCode};
 use fairshare_protocol::index::advert::own::{Blinding, Own, Slot};
 use fairshare_protocol::index::fetch::Held;
-use fairshare_protocol::index::matching::links::{Link, Matched};
+use fairshare_protocol::index::matching::Kept;
+use fairshare_protocol::index::matching::links::{Link, Matched, Tables};
 use fairshare_protocol::index::matching::said::{Opening, TagCommitment};
+use fairshare_protocol::index::matching::tags::{Tag, spans};
 use fairshare_protocol::statement::Signed;
 
 use super::*;
@@ -69,9 +72,13 @@ impl Here {
             ours: hash,
             theirs: hash,
             made: NOW,
+            batches: 0,
         };
-        let linked = self.index.link(&matched, &self.own, &self.people, &with);
-        linked.unwrap();
+        let tables = (&Tables::default(), 2048);
+        let (own, people) = (&self.own, &self.people);
+        self.index
+            .link(&matched, tables, own, people, &with)
+            .unwrap();
         (matched.match_id, handle)
     }
 }
@@ -79,12 +86,26 @@ impl Here {
 #[test]
 fn our_advert_reads_back_whole_and_under_another_node_key() {
     let here = here();
-    let kept = here.index.keep_own(&here.own, &here.people, 0).unwrap();
+    let kept = here.index.keep_own(&here.own, &here.people).unwrap();
     let (own, people) = here.index.restore(&kept).unwrap();
     assert_eq!(own.advert(), here.own.advert());
     assert_eq!(people, here.people);
-    assert_eq!(here.index.indexed(&here.people[0]).unwrap(), Some((4, 1)));
-    assert_eq!(here.index.indexed(&key("9990028699")).unwrap(), None);
+    let late = key("9990028699");
+    assert_eq!(here.index.indexed(&here.people[0]).unwrap(), Some(0));
+    assert_eq!(here.index.indexed(&late).unwrap(), None);
+    // A batch more.
+    let entries = own.blinding().entries(&[late]);
+    let node = KeyPair::from_seed(&[1; 32]);
+    let own = own
+        .with_batch(entries, &node, NOW, &mut rand::rng())
+        .unwrap();
+    let made = &own.batches()[0];
+    let kept = here.index.keep_batch(kept, made, &[late], people.len());
+    let kept = kept.unwrap();
+    assert_eq!(here.index.indexed(&late).unwrap(), Some(1));
+    let (again, people) = here.index.restore(&kept).unwrap();
+    assert_eq!((again.len(), people.last()), (own.len(), Some(&late)));
+    assert_eq!(again.batches(), own.batches());
     let other = KeyPair::from_seed(&[2; 32]);
     here.index.sign_again(kept, &other).unwrap();
     let kept = here.index.own().unwrap().unwrap();
@@ -176,7 +197,8 @@ fn two_conversations_about_one_match_cannot_be_told_different_things() {
         };
         Some(Signed::sign(&commitment, &peer))
     };
-    let keep = |kept: &Kept| here.index.keep(4, &ours, &theirs, kept).unwrap();
+    here.index.begin(4, &ours, &theirs).unwrap();
+    let keep = |kept: &Kept| here.index.keep(&ours, &theirs, kept).unwrap();
     // Both began when nothing was kept.
     let (mut one, mut other) = (Kept::default(), Kept::default());
     one.opening = opening(1);
@@ -191,7 +213,55 @@ fn two_conversations_about_one_match_cannot_be_told_different_things() {
     assert!(keep(&other));
     other.commitment = commitment(2);
     assert!(!keep(&other));
-    let kept = here.index.kept(&ours, &theirs).unwrap();
+    let (kept, _) = here.index.begin(4, &ours, &theirs).unwrap();
     assert_eq!((kept.opening, kept.commitment), (opening(1), commitment(1)));
     assert_eq!(kept.committed, other.committed);
+}
+
+#[test]
+fn a_sorted_table_of_any_size_finds_what_is_in_it_and_nothing_else() {
+    let here = here();
+    let name = |n: u32| {
+        Tag(Fixed(
+            *blake3::hash(&n.to_le_bytes())
+                .as_bytes()
+                .first_chunk()
+                .unwrap(),
+        ))
+    };
+    for rows in [0, 1, 1023, 1024, 1025, 5000] {
+        let mut all: Vec<_> = (0..rows).map(|n| (name(n), n)).collect();
+        all.sort_unstable();
+        // All in one, or in two of which the first has every third.
+        let (some, rest): (Vec<_>, Vec<_>) = all.iter().partition(|(_, n)| n % 3 == 0);
+        for tables in [vec![all.clone()], vec![some, rest]] {
+            let sorted = |rows: &Vec<(Tag, u32)>| here.index.sorted(rows).unwrap();
+            let tables: Vec<_> = tables.iter().map(sorted).collect();
+            let asked: Vec<_> = (0..rows + 7).rev().map(name).collect();
+            let found = here.index.look_up(&tables, &asked).unwrap();
+            let expected = (0..rows + 7).rev().map(|n| (n < rows).then_some(n));
+            assert!(found.into_iter().eq(expected), "{rows}");
+        }
+    }
+}
+
+#[test]
+fn the_steps_of_a_match_read_back_as_far_as_they_are_whole() {
+    let here = here();
+    let (ours, theirs) = (Hash::new([1; 32]), Hash::new([2; 32]));
+    let spans = spans(2048);
+    let (_, steps) = here.index.begin(4, &ours, &theirs).unwrap();
+    let points = here.own.advert().entries();
+    steps.keep_raised(3, points).unwrap();
+    let tags = |n: u8| Bytes(vec![n; 32 * 16]);
+    for chunk in [0, 1, 3] {
+        steps.keep_heard(chunk, &tags(chunk as u8)).unwrap();
+    }
+    drop(steps);
+    let (_, steps) = here.index.begin(4, &ours, &theirs).unwrap();
+    assert_eq!(steps.raised(3).unwrap().as_deref(), Some(points));
+    assert_eq!(steps.raised(0).unwrap(), None);
+    assert_eq!(steps.heard(&spans).unwrap().len(), 64);
+    steps.keep_heard(2, &tags(2)).unwrap();
+    assert_eq!(steps.heard(&spans).unwrap().len(), 128);
 }

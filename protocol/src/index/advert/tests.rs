@@ -97,7 +97,12 @@ fn a_stored_advert_is_restored_with_its_own_secret_side_only() {
     let side: own::SecretSide = crate::codec::decode(&bytes, 1 << 20).unwrap();
     let restore = |own: &Own, side: &own::SecretSide| {
         let entries = from_bytes(&to_bytes(own.advert().entries())).unwrap();
-        Own::restore(side.clone(), own.advert().signed().clone(), entries, Vec::new())
+        Own::restore(
+            side.clone(),
+            own.advert().signed().clone(),
+            entries,
+            Vec::new(),
+        )
     };
     assert_eq!(restore(&own, &side).unwrap().advert(), own.advert());
     assert_eq!(restore(&other, &side).unwrap_err(), Error::Stored);

@@ -75,7 +75,8 @@ impl Checking {
         let points = self.theirs.iter().zip(&self.shared);
         let all = self.claimed.iter().zip(points);
         let mut common = (Vec::new(), Vec::new(), Vec::new());
-        for (pair, (entry, shared)) in all.filter(|(pair, _)| self.ours.binary_search(pair).is_ok()) {
+        for (pair, (entry, shared)) in all.filter(|(pair, _)| self.ours.binary_search(pair).is_ok())
+        {
             common.0.push(*pair);
             common.1.push(*entry);
             common.2.push(*shared);
@@ -200,7 +201,8 @@ impl Delta {
         let ground = Arc::clone(&self.ground);
         match fact {
             Fact::Canaries(canaries) => {
-                let right = |(place, tag): &(u32, Tag)| checking.tags.get(*place as usize) == Some(tag);
+                let right =
+                    |(place, tag): &(u32, Tag)| checking.tags.get(*place as usize) == Some(tag);
                 if !canaries.iter().all(right) {
                     return Err(Reason::Canary.into());
                 }

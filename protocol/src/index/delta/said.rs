@@ -112,7 +112,12 @@ pub fn list_hash(pairs: &[Pair]) -> Hash {
 
 /// The context string of one proof (RFC 9497 section 2.2): names match, prover, what was given and
 /// the list, so that no proof serves twice.
-pub fn proof_context(match_id: &MatchId, prover: &OdsCode, given: &Hash, pairs: &[Pair]) -> Vec<u8> {
+pub fn proof_context(
+    match_id: &MatchId,
+    prover: &OdsCode,
+    given: &Hash,
+    pairs: &[Pair],
+) -> Vec<u8> {
     let code = prover.as_str().as_bytes();
     [
         b"FAIRSHARE-V01-BATCH-ristretto255-SHA512-".as_slice(),

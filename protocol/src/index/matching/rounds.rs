@@ -9,8 +9,8 @@ use super::reason::{Failed, Reason};
 use super::said::TagCommitment;
 use super::tags::{Span, Tag, from_bytes, spans, to_bytes};
 use super::{Frame, Outcome, Outputs, Save, State, Step, send};
-use crate::conversation::Output;
 use crate::codec::Bytes;
+use crate::conversation::Output;
 use crate::ids::Hash;
 use crate::index::advert::chunk_hash;
 use crate::index::advert::own::Slot;
@@ -143,7 +143,9 @@ impl Rounds {
                     let expected = self.ready.canaries.get(number as usize).copied();
                     let expected = expected.ok_or(Reason::Internal)?;
                     if *tag != expected {
-                        return Err(self.wrong_canary(at as u32, tags, position, expected).into());
+                        return Err(self
+                            .wrong_canary(at as u32, tags, position, expected)
+                            .into());
                     }
                 }
                 None => return Err(Reason::Internal.into()),

@@ -291,8 +291,9 @@ fn a_match_cut_at_any_message_is_taken_up_again_and_finds_the_same() {
     );
     let memo = Memo::default();
     let mut frames = 0;
-    let run =
-        |kept: (Before, Before), line: Line<'_>| play((&a, &b), kept, (memo.work(), memo.work()), line);
+    let run = |kept: (Before, Before), line: Line<'_>| {
+        play((&a, &b), kept, (memo.work(), memo.work()), line)
+    };
     let (whole, _) = run(Default::default(), &mut |_, frame| {
         frames += 1;
         Some(frame)

@@ -90,7 +90,10 @@ fn hidden_tags_that_hit_a_canary_end_it() {
         }
         frame => frame,
     });
-    assert_eq!((ours, theirs), ((Reason::Canary, false), (Reason::Canary, true)));
+    assert_eq!(
+        (ours, theirs),
+        ((Reason::Canary, false), (Reason::Canary, true))
+    );
 }
 
 #[test]
@@ -123,7 +126,12 @@ fn a_link_claimed_without_a_proof_that_holds_is_no_link() {
             frame => frame,
         });
         assert_eq!(ours, (Reason::Proof, false), "{forge}");
-        assert!(two.a.links.keys().all(|person| !people(45..50).contains(person)));
+        assert!(
+            two.a
+                .links
+                .keys()
+                .all(|person| !people(45..50).contains(person))
+        );
     }
     // Nor does the taker believe a giver that confirms without proof.
     for forge in 0..3 {
@@ -144,9 +152,18 @@ fn a_link_claimed_without_a_proof_that_holds_is_no_link() {
             },
             frame => frame,
         });
-        let expected = if forge == 2 { Reason::Answer } else { Reason::Proof };
+        let expected = if forge == 2 {
+            Reason::Answer
+        } else {
+            Reason::Proof
+        };
         assert_eq!(theirs, (expected, false), "{forge}");
-        assert!(two.b.links.keys().all(|person| !people(45..50).contains(person)));
+        assert!(
+            two.b
+                .links
+                .keys()
+                .all(|person| !people(45..50).contains(person))
+        );
     }
 }
 
@@ -303,10 +320,19 @@ fn entries_that_are_no_points_or_were_there_before_are_refused() {
 fn a_contact_of_another_match_time_or_member_is_refused() {
     type Change = fn(&mut Contact);
     let changes: [(Change, Reason); 4] = [
-        (|contact| contact.match_id = MatchId::new([1; 32]), Reason::Stale),
+        (
+            |contact| contact.match_id = MatchId::new([1; 32]),
+            Reason::Stale,
+        ),
         (|contact| contact.at = Timestamp(0), Reason::Batch),
-        (|contact| contact.to = "912".parse().unwrap(), Reason::Statement),
-        (|contact| contact.entry = Point::new([0; 32]), Reason::VoidEntry),
+        (
+            |contact| contact.to = "912".parse().unwrap(),
+            Reason::Statement,
+        ),
+        (
+            |contact| contact.entry = Point::new([0; 32]),
+            Reason::VoidEntry,
+        ),
     ];
     for (n, (change, expected)) in changes.into_iter().enumerate() {
         let mut two = Two::matched(0..40, 20..60);

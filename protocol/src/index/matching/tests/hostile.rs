@@ -422,11 +422,22 @@ fn a_commitment_to_fewer_tags_or_by_another_is_refused() {
     );
     let with = |change: &dyn Fn(&mut TagCommitment), key: &KeyPair| {
         let line: Line<'_> = &mut |side, frame| match (side, decode(&frame)) {
-            (Side::Right, Frame::Commitment { commitment, chunks, seen }) => {
+            (
+                Side::Right,
+                Frame::Commitment {
+                    commitment,
+                    chunks,
+                    seen,
+                },
+            ) => {
                 let mut said = commitment.peek().unwrap();
                 change(&mut said);
                 let commitment = Signed::sign(&said, key);
-                Some(codec::encode(&Frame::Commitment { commitment, chunks, seen }))
+                Some(codec::encode(&Frame::Commitment {
+                    commitment,
+                    chunks,
+                    seen,
+                }))
             }
             _ => Some(frame),
         };
