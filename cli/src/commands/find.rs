@@ -87,7 +87,6 @@ const fn state(state: FindState) -> &'static str {
     match state {
         FindState::Linked => "linked",
         FindState::NotLinked => "not linked",
-        FindState::NotTold => "not told yet",
         FindState::NotMatched => "not matched yet",
         FindState::NotYetIndexed => "not indexed when matched",
         FindState::NotIndexable => "not indexable",
