@@ -63,7 +63,8 @@ pub struct Resource {
     pub subject: Subject,
     /// Its category.
     pub category: Category,
-    /// How restricted it is (`meta.security`, v3 Confidentiality `R` and `V`).
+    /// How restricted it is: v3 Confidentiality `R` and `V` in `meta.security`, or where a document
+    /// says it of itself.
     pub label: Option<Label>,
     /// What it references of things that may be supporting, and Binaries.
     pub references: BTreeSet<Name>,
@@ -104,7 +105,7 @@ impl Resource {
         }
         let subject = subject::find(kind, json, places)?;
         let id = id_of(json, id)?;
-        let label = label(json);
+        let label = label(kind, json);
         let patient = match subject {
             Subject::Own => Some(patient::read(json, label.is_some(), rules.today)?),
             _ => None,
@@ -160,20 +161,30 @@ fn id_of(json: &Json<'_>, called: Option<&str>) -> Result<String, Refusal> {
     }
 }
 
-/// The strongest label.
-fn label(json: &Json<'_>) -> Option<Label> {
-    let codings = json.member("meta")?.each("security").iter();
-    codings
-        .filter(|coding| {
-            coding
-                .text_of("system")
-                .is_none_or(|system| system.contains("Confidentiality"))
-        })
-        .filter_map(|coding| match coding.text_of("code")? {
+/// The strongest label: of the resource, or of the document it points to or is
+/// (`DocumentReference.securityLabel`, `Composition.confidentiality`).
+fn label(kind: &Kind, json: &Json<'_>) -> Option<Label> {
+    fn of(code: &str) -> Option<Label> {
+        match code {
             "R" => Some(Label::Restricted),
             "V" => Some(Label::VeryRestricted),
             _ => None,
-        })
+        }
+    }
+    let resource = json.each("meta").iter();
+    let resource = resource.flat_map(|meta| meta.each("security"));
+    let document = json.each("securityLabel").iter();
+    let document = document.flat_map(|concept| concept.each("coding"));
+    let document = document.filter(|_| kind.name == "DocumentReference");
+    let coded = resource.chain(document).filter(|coding| {
+        coding
+            .text_of("system")
+            .is_none_or(|system| system.contains("Confidentiality"))
+    });
+    let itself = json.text_of("confidentiality");
+    coded
+        .filter_map(|coding| of(coding.text_of("code")?))
+        .chain(itself.filter(|_| kind.name == "Composition").and_then(of))
         .max()
 }
 

@@ -46,6 +46,26 @@ fn a_record_has_a_type_an_id_a_person_and_one_category() {
 }
 
 #[test]
+fn a_document_is_as_restricted_as_it_says_of_itself() {
+    let label = |text: &str| read(text).unwrap().label;
+    let reference = |code: &str| {
+        let coding = format!(
+            r#"{{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"{code}"}}"#
+        );
+        format!(
+            r#"{{"resourceType":"DocumentReference","id":"d","subject":{{"reference":"Patient/p"}},"securityLabel":[{{"coding":[{coding}]}}]}}"#
+        )
+    };
+    assert_eq!(label(&reference("N")), None);
+    assert_eq!(label(&reference("R")), Some(Label::Restricted));
+    assert_eq!(label(&reference("V")), Some(Label::VeryRestricted));
+    let elsewhere = reference("R").replace("DocumentReference", "Condition");
+    assert_eq!(label(&elsewhere), None, "no element of a Condition");
+    let letter = r#"{"resourceType":"Composition","id":"d","subject":{"reference":"Patient/p"},"confidentiality":"V"}"#;
+    assert_eq!(label(letter), Some(Label::VeryRestricted));
+}
+
+#[test]
 fn documents_are_categorised_by_what_they_are_coded_as() {
     assert_eq!(
         category(false, &document("Discharge summary")),
