@@ -8,7 +8,7 @@ use fairshare_protocol::control::Failure;
 use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, federation, find, import, index, init, join, journal, matching,
-    members, offer, peer, peers, received, run, status, terms, who_saw,
+    members, offer, peer, peers, received, run, status, terms, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -59,6 +59,8 @@ pub enum Command {
     #[command(subcommand)]
     Received(received::Received),
     WhoSaw(who_saw::WhoSaw),
+    #[command(subcommand)]
+    Withhold(withhold::Withhold),
     Status(status::Status),
     Peers(peers::Peers),
     Peer(peer::Peer),
@@ -87,6 +89,7 @@ impl Command {
             Self::Ask(command) => command.run(client).await,
             Self::Received(command) => command.run(client).await,
             Self::WhoSaw(command) => command.run(client).await,
+            Self::Withhold(command) => command.run(client).await,
             Self::Status(command) => command.run(client).await,
             Self::Peers(command) => command.run(client).await,
             Self::Peer(command) => command.run(client).await,

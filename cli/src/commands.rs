@@ -23,3 +23,4 @@ pub mod run;
 pub mod status;
 pub mod terms;
 pub mod who_saw;
+pub mod withhold;

@@ -26,6 +26,7 @@ mod received;
 pub mod server;
 #[cfg(test)]
 mod tests;
+mod withholding;
 
 /// Answers one request of `user`. Dropping the future calls it off.
 ///
@@ -51,6 +52,10 @@ pub async fn dispatch(
         Request::ShowReceived(question) => answer(received::show(node, user, &question).await?),
         Request::ExportReceived(question) => answer(received::export(node, user, question).await?),
         Request::WhoSaw(question) => answer(received::who_saw(node, question).await?),
+        Request::Withhold(question) => answer(withholding::add(node, user, question).await?),
+        Request::Release(question) => answer(withholding::release(node, user, question).await?),
+        Request::Mask(question) => answer(withholding::mask(node, user, question).await?),
+        Request::ListWithheld(_) => answer(withholding::list(node, user).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
         Request::Members(_) => answer(members::members(node)?),

@@ -17,3 +17,4 @@ pub mod progress;
 pub mod roster;
 pub mod sessions;
 pub mod showing;
+pub mod withholding;

@@ -18,6 +18,7 @@ pub use self::kind::Kind;
 use self::patient::Patient;
 pub use self::reference::{By, Identifier, Name, Places};
 pub use self::refusal::Refusal;
+pub use self::service::Mark;
 pub use self::subject::Subject;
 
 pub mod attachment;
@@ -28,6 +29,7 @@ pub mod kind;
 pub mod patient;
 pub mod reference;
 pub mod refusal;
+pub mod service;
 pub mod source;
 pub mod subject;
 pub mod version;
@@ -68,6 +70,12 @@ pub struct Resource {
     pub label: Option<Label>,
     /// What it references of things that may be supporting, and Binaries.
     pub references: BTreeSet<Name>,
+    /// The service it comes from, or is.
+    pub marks: BTreeSet<Mark>,
+    /// Other names of the service it is.
+    pub aliases: Vec<Mark>,
+    /// The encounters and episodes it belongs to.
+    pub within: BTreeSet<Name>,
     /// Its identifiers, if it is something references name by identifier.
     pub identifiers: Vec<Identifier>,
     /// Bytes inside and beside it.
@@ -110,17 +118,21 @@ impl Resource {
             Subject::Own => Some(patient::read(json, label.is_some(), rules.today)?),
             _ => None,
         };
+        let identifiers = match (&patient, &subject) {
+            (Some(patient), _) => patient.identifiers.clone(),
+            (None, Subject::Nobody) => identifiers(json),
+            _ => Vec::new(),
+        };
         Ok(Self {
             kind,
             id,
             category: rules.category(kind, json),
             label,
             references: references(json, places)?,
-            identifiers: match (&patient, &subject) {
-                (Some(patient), _) => patient.identifiers.clone(),
-                (None, Subject::Nobody) => identifiers(json),
-                _ => Vec::new(),
-            },
+            marks: service::marks(kind, json, places)?,
+            aliases: service::aliases(kind, &identifiers),
+            within: service::within(kind, json, places)?,
+            identifiers,
             attachments: attachment::all(kind.name, json, places)?,
             subject,
             patient,

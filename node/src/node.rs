@@ -22,6 +22,7 @@ use crate::own::said::Said;
 use crate::store::exchanges::Exchanges;
 use crate::store::index::Index;
 use crate::store::records::Records;
+use crate::store::withheld::Withheld;
 use crate::store::{self, Store};
 
 /// One node, open: its home is locked for as long as this lives.
@@ -42,6 +43,8 @@ pub struct Node {
     pub exchanges: Exchanges,
     /// People and their records.
     pub records: Records,
+    /// Who and what stays home.
+    pub withheld: Withheld,
     /// What adverts and matches leave behind.
     pub index: Index,
     /// Our advert.
@@ -88,6 +91,7 @@ impl Node {
             said: Said::open(&store)?,
             exchanges: Exchanges::open(&store)?,
             records: Records::open(&store)?,
+            withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,
             adverts: Adverts::default(),
             matching: Turns::default(),

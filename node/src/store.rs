@@ -30,9 +30,10 @@ pub mod blobs;
 pub mod exchanges;
 pub mod index;
 pub mod records;
+pub mod withheld;
 
 /// The version of the layout of the tables; a store of another version is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Memory sled may use for its cache, in bytes; its default is 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
 /// The longest value of a table, in bytes; larger things are blobs.

@@ -19,6 +19,7 @@ pub mod journal;
 pub mod node;
 pub mod offer;
 pub mod roster;
+pub mod withholding;
 
 /// The version of this conversation; a node refuses others by name.
 pub const VERSION: u32 = 1;
@@ -97,6 +98,14 @@ requests! {
     ExportReceived(exchange::ExportReceived) -> exchange::Exported,
     /// Who saw what of somebody.
     WhoSaw(exchange::WhoSaw) -> exchange::WhoSawReport,
+    /// Withhold people.
+    Withhold(withholding::Withhold) -> withholding::Withheld,
+    /// Withhold somebody no more.
+    Release(withholding::Release) -> withholding::WithheldPerson,
+    /// Mask a service, or mask it no more.
+    Mask(withholding::Mask) -> withholding::Masked,
+    /// Who and what is withheld.
+    ListWithheld(withholding::ListWithheld) -> withholding::WithheldReport,
     /// Import files.
     Import(import::Import) -> import::ImportReport,
     /// Whether the journal is as it was written.

@@ -328,6 +328,17 @@ pub enum Act {
         /// `show`, `export`, …
         how: String,
     },
+    /// An operator withheld somebody, or withheld them no more.
+    Withheld {
+        /// Who decided.
+        user: User,
+        /// Whom.
+        person: Commitment,
+        /// Why, without patient data.
+        reason: String,
+        /// Whether they are withheld from now on.
+        withheld: bool,
+    },
 }
 
 /// Where the chain stood at the end of a day. One a day, made when the first entry of a later day

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub mod federation;
+pub mod mesh;
 pub mod people;
 
 /// How long a node may take to be ready, or to stop.

@@ -86,6 +86,11 @@ fn nothing_that_identifies_a_person_is_in_a_log_the_journal_the_arguments_or_at_
                 said(about(site, &["find"], &person));
                 said(about(site, &["ask"], &person));
                 said(about(site, &["who-saw"], &person));
+                let withhold = ["withhold", "add", "--reason", "objection"];
+                said(about(site, &withhold, &person));
+                said(about(site, &["withhold", "list"], &person));
+                let remove = ["withhold", "remove", "--reason", "a test"];
+                said(about(site, &remove, &person));
                 // Mistyped, so that it is refused.
                 let wrong = Somebody {
                     born: format!("{}1", person.born),

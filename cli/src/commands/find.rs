@@ -32,7 +32,12 @@ impl Find {
 
 fn show(page: &mut Page, report: &FindReport) {
     let held = match (report.held, report.indexable, report.indexed) {
+        (false, ..) if report.withheld => "not held here, and withheld from the moment they come",
         (false, ..) => "not held here, so nobody can be linked",
+        (true, _, false) if report.withheld => "held here and withheld: nobody is told of them",
+        (true, _, true) if report.withheld => {
+            "held here and withheld: nothing of ours is shown, and the next index is without them"
+        }
         (true, false, _) => {
             "held here without a valid NHS number and date of birth of their own, so nobody can be \
              linked"

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use fairshare_protocol::control::{Failure, WRONG};
-use fairshare_protocol::index::key::{IndexKey, NhsNumber};
+use fairshare_protocol::index::key::{IndexKey, NhsNumber, NotAnNhsNumber};
 use fairshare_protocol::time::Date;
 
 /// Whom it is about: asked for on a terminal; otherwise two lines of standard input, the NHS number
@@ -29,16 +29,8 @@ impl std::fmt::Debug for Person {
 impl Person {
     /// The index key of the person.
     pub fn read(self) -> Result<IndexKey, Failure> {
-        let nhs = given(self.nhs, "NHS number")?;
-        let nhs: NhsNumber = nhs.trim().parse().map_err(|error| {
-            let remedy = "ten digits, with or without spaces; check them against the record";
-            Failure::new(WRONG, error_text(&error), remedy)
-        })?;
-        let born = given(self.dob, "date of birth (YYYY-MM-DD)")?;
-        let born: Date = born.trim().parse().map_err(|_| {
-            let fact = "not a date of birth";
-            Failure::new(WRONG, fact, "write it YYYY-MM-DD, as 1948-11-08")
-        })?;
+        let nhs = number(&given(self.nhs, "NHS number")?)?;
+        let born = date(&given(self.dob, "date of birth (YYYY-MM-DD)")?)?;
         Ok(IndexKey { nhs, born })
     }
 
@@ -48,11 +40,28 @@ impl Person {
     }
 }
 
-fn error_text(error: &impl std::fmt::Display) -> String {
-    error.to_string()
+/// The index key of an NHS number and a date of birth.
+pub fn key(nhs: &str, born: &str) -> Result<IndexKey, Failure> {
+    let (nhs, born) = (number(nhs)?, date(born)?);
+    Ok(IndexKey { nhs, born })
 }
 
-fn given(value: Option<String>, what: &str) -> Result<String, Failure> {
+fn number(text: &str) -> Result<NhsNumber, Failure> {
+    text.trim().parse().map_err(|error: NotAnNhsNumber| {
+        let remedy = "ten digits, with or without spaces; check them against the record";
+        Failure::new(WRONG, error.to_string(), remedy)
+    })
+}
+
+fn date(text: &str) -> Result<Date, Failure> {
+    text.trim().parse().map_err(|_| {
+        let fact = "not a date of birth";
+        Failure::new(WRONG, fact, "write it YYYY-MM-DD, as 1948-11-08")
+    })
+}
+
+/// What was given, or asked for on a terminal, or the next line of standard input.
+pub fn given(value: Option<String>, what: &str) -> Result<String, Failure> {
     if let Some(value) = value {
         return Ok(value);
     }
@@ -66,8 +75,8 @@ fn given(value: Option<String>, what: &str) -> Result<String, Failure> {
         Ok(read) if read > 0 => Ok(line),
         _ => {
             let fact = format!("no {what} was given");
-            let remedy = "type it when asked, or give two lines on standard input: NHS number, \
-                          date of birth";
+            let remedy = "type it when asked, or give it on standard input: NHS number and date \
+                          of birth on two lines";
             Err(Failure::new(WRONG, fact, remedy))
         }
     }

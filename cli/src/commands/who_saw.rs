@@ -61,6 +61,8 @@ fn row(sight: &Sight) -> Vec<String> {
         Seen::Received => theirs("showed us its records".into()),
         Seen::WrongPerson => theirs("showed us somebody else: in quarantine".into()),
         Seen::Failed(why) => theirs(format!("exchange failed: {why}")),
+        Seen::Withheld(why) => ours(&format!("withheld the person: {why}")),
+        Seen::Released(why) => ours(&format!("withheld the person no more: {why}")),
         Seen::Looked(how) if how == "export" => ours("exported what was received"),
         Seen::Looked(_) => ours("looked at what was received"),
     };

@@ -21,7 +21,7 @@ use crate::engine::asking::{self, Asked, pair};
 use crate::engine::contact::{self, Contacted};
 use crate::engine::drive::now;
 use crate::engine::finding::{self, Here, count};
-use crate::engine::matching;
+use crate::engine::{matching, withholding};
 use crate::node::Node;
 
 /// How long whoever asked waits for the slowest member.
@@ -69,6 +69,9 @@ pub async fn ask(
         let remedy = "check both; only people both organisations hold can be asked about";
         return Err(Failure::new(WRONG, fact, remedy));
     };
+    // Of somebody withheld nobody is told who has not been.
+    let withheld = withholding::is_withheld(node, &question.person);
+    let withheld = withheld.map_err(|error| wrong(&error))?;
     let mut peers = Vec::new();
     let mut left_out = 0;
     let mut asked = JoinSet::new();
@@ -83,7 +86,9 @@ pub async fn ask(
         let (match_id, handle) = match (link, peer.state) {
             (Some(link), FindState::Linked) => link,
             // First contact gives the plan its handle.
-            (_, FindState::NotYetIndexed) => (MatchId::new([0; 32]), Handle(Fixed([0; 32]))),
+            (_, FindState::NotYetIndexed) if !withheld => {
+                (MatchId::new([0; 32]), Handle(Fixed([0; 32])))
+            }
             _ => {
                 peers.push(not_asked(&peer));
                 continue;

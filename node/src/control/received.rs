@@ -296,6 +296,19 @@ fn sight(us: &OdsCode, entry: Entry, names: &BTreeSet<Commitment>) -> Option<Sig
             };
             person
         }
+        Act::Withheld {
+            user,
+            person,
+            reason,
+            withheld,
+        } => {
+            sight.user = Some(user);
+            sight.what = match withheld {
+                true => Seen::Withheld(reason),
+                false => Seen::Released(reason),
+            };
+            person
+        }
         Act::Looked {
             user,
             exchange,

@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::drive::{Effects, Error, drive, now};
+use super::withholding::{self, Ground};
 use crate::network::Frames;
 use crate::node::Node;
 use crate::store::index::{Index, OwnAdvert};
@@ -32,8 +33,8 @@ pub struct Ours {
     pub own: Arc<Own>,
     /// The people in it, by their numbers.
     pub people: Vec<IndexKey>,
-    /// The last import whose people are in it.
-    import: u64,
+    /// What decided who is in it; none if that is not known.
+    ground: Option<Ground>,
     kept: OwnAdvert,
 }
 
@@ -96,7 +97,7 @@ impl Adverts {
         let held = Arc::clone(&self.0).lock_owned().await;
         if let Some(ours) = &*held
             && of_now(ours, roster)
-            && ours.import == node.records.visible()
+            && ours.ground == Some(Ground::now(node))
         {
             return Ok(Arc::clone(ours));
         }
@@ -184,12 +185,12 @@ fn stored(node: &Node) -> Result<Option<Arc<Ours>>, Error> {
     }
     let (own, people) = node.index.restore(&kept)?;
     let own = Arc::new(own);
-    // Nobody knows which import it stands at: the next look will tell.
-    let import = 0;
+    // Nobody knows what decided it: the next look will tell.
+    let ground = None;
     Ok(Some(Arc::new(Ours {
         own,
         people,
-        import,
+        ground,
         kept,
     })))
 }
@@ -206,7 +207,7 @@ enum Grown {
 struct Fresh {
     own: Own,
     people: Vec<IndexKey>,
-    import: u64,
+    ground: Option<Ground>,
     /// What it was before, if only batches are new.
     before: Option<Arc<Ours>>,
 }
@@ -238,7 +239,7 @@ impl Fresh {
         Ok(Arc::new(Ours {
             own: Arc::new(self.own),
             people: self.people,
-            import: self.import,
+            ground: self.ground,
             kept,
         }))
     }
@@ -253,7 +254,7 @@ fn grow(
     (epoch, per_day): (u32, u32),
 ) -> Result<Grown, Error> {
     // Read first: people of a later import are looked for again.
-    let mut import = node.records.visible();
+    let mut ground = Some(Ground::now(node));
     let rng = &mut rand::rng();
     let (mut people, blinding) = match &before {
         Some(ours) => (ours.people.clone(), ours.own.blinding()),
@@ -261,15 +262,15 @@ fn grow(
     };
     let mut there = people.clone();
     there.par_sort_unstable();
-    let mut new = node.records.index_keys()?;
+    let mut new = withholding::index_keys(node)?;
     new.retain(|key| there.binary_search(key).is_err());
     let mut new: Vec<_> = new.into_iter().collect();
     drop(there);
-    let same = |ours: &Ours, import| {
+    let same = |ours: &Ours, ground| {
         Grown::Same(Arc::new(Ours {
             own: Arc::clone(&ours.own),
             people: ours.people.clone(),
-            import,
+            ground,
             kept: ours.kept.clone(),
         }))
     };
@@ -279,10 +280,10 @@ fn grow(
         if waiting > 0 {
             tracing::info!(people = waiting, "new people wait for tomorrow's batch");
             // So that they are looked for again.
-            import = 0;
+            ground = None;
         }
         if new.is_empty() {
-            return Ok(same(ours, import));
+            return Ok(same(ours, ground));
         }
     }
     let entries: Vec<Point> = new
@@ -307,14 +308,14 @@ fn grow(
             Ok(Grown::New(Box::new(Fresh {
                 own,
                 people,
-                import,
+                ground,
                 before: before.filter(|_| by_batches),
             })))
         }
         // New people wait for the next epoch; everybody else is found as before.
         (Err(Unmade::Generations), Some(ours)) => {
             tracing::warn!(people = new.len(), "{}", Unmade::Generations);
-            Ok(same(&ours, import))
+            Ok(same(&ours, ground))
         }
         (Err(error), _) => {
             tracing::error!("{error}");

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::exchange::ask::{
@@ -15,6 +15,7 @@ use fairshare_protocol::roster::Roster;
 use fairshare_protocol::wire;
 use rand::Rng;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep_until;
 
 use super::drive::{Effects, Error, drive, now};
 use super::finding::looked_for;
@@ -26,6 +27,9 @@ use crate::node::Node;
 use crate::store::blobs;
 use crate::store::exchanges::{Kept, Received};
 
+/// To find that there is nothing to show takes a multiple of this, so that how much is held of
+/// somebody of whom nothing is shown does not show.
+const QUIET: Duration = Duration::from_millis(10);
 /// How often a lost line is tried again, each time under a new exchange id.
 const TRIES: u32 = 3;
 
@@ -67,7 +71,7 @@ pub struct Asked {
     /// How it ended; or why the peer could not be asked.
     pub ended: Result<Ended, String>,
     /// How long it took.
-    pub took: std::time::Duration,
+    pub took: Duration,
 }
 
 /// Asks one peer, and once more if the line is lost before an answer came.
@@ -309,13 +313,19 @@ impl Effects<Ask> for Asking {
             } => {
                 let node = Arc::clone(&self.node);
                 let ready = move || showing::prepare(&node, &subject.key, &categories);
+                let began = Instant::now();
                 match spawn_blocking(ready).await? {
                     Ok(Ok(bundle)) => {
                         let (counts, length) = (bundle.counts.clone(), bundle.length);
                         self.bundle = Some(bundle);
                         Fact::Prepared(Prepared::Bundle { counts, length })
                     }
-                    Ok(Err(why)) => Fact::Prepared(Prepared::Nothing(why.to_owned())),
+                    Ok(Err(why)) => {
+                        let steps = began.elapsed().as_nanos() / QUIET.as_nanos() + 1;
+                        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+                        sleep_until((began + QUIET.saturating_mul(steps)).into()).await;
+                        Fact::Prepared(Prepared::Nothing(why))
+                    }
                     Err(error) => {
                         tracing::error!(%error, "a bundle could not be made");
                         Fact::Prepared(Prepared::Unavailable(error.to_string()))

@@ -11,6 +11,7 @@ use fairshare_protocol::member::User;
 
 use super::delta;
 use super::drive::{Error, now};
+use super::withholding;
 use crate::node::Node;
 
 /// Looks a person up, and journals who looked before telling.
@@ -25,6 +26,7 @@ pub async fn find(node: &Arc<Node>, user: &User, person: &IndexKey) -> Result<Fi
     Ok(FindReport {
         now: now(),
         held: here != Here::Absent,
+        withheld: withholding::is_withheld(node, person)?,
         indexable: !matches!(here, Here::Absent | Here::NotIndexable),
         indexed: matches!(here, Here::Indexed(..)),
         index_made: own.and_then(|own| own.made()),
@@ -61,7 +63,7 @@ pub fn looked_for(node: &Node, person: &IndexKey) -> PersonId {
 pub enum Here {
     /// Not held.
     Absent,
-    /// Held, and not to be found by anybody.
+    /// Held, and not to be found by anybody: for want of a number or date of birth, or withheld.
     NotIndexable,
     /// Held, and not in our advert of this epoch yet.
     Waiting,
@@ -82,8 +84,11 @@ pub fn here(node: &Node, person: &IndexKey) -> Result<Here, Error> {
             Here::Absent
         });
     }
-    let indexed = node.index.indexed(person)?;
-    Ok(indexed.map_or(Here::Waiting, Here::Indexed))
+    match node.index.indexed(person)? {
+        Some(batch) => Ok(Here::Indexed(batch)),
+        None if withholding::is_withheld(node, person)? => Ok(Here::NotIndexable),
+        None => Ok(Here::Waiting),
+    }
 }
 
 /// What is known of a person at every other active member, in the order of their codes.

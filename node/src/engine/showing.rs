@@ -10,6 +10,7 @@ use fairshare_protocol::limits::BUNDLE_CHUNK;
 use fairshare_protocol::offer::{Label, Offer};
 
 use super::drive::{Error, now};
+use super::withholding::{self, Held, MASKED};
 use crate::node::Node;
 use crate::store::records::{Attached, Record, Records};
 
@@ -28,32 +29,47 @@ pub struct Bundle {
 
 /// What is shown of the person with this key, and how much that is; or why nothing is. Blocks.
 ///
+/// Until it is known that there is something to show, the same is done for everybody: how long it
+/// takes does not tell somebody withheld from anybody else with as many records.
+///
 /// # Errors
 /// If the store fails.
 pub fn prepare(
     node: &Node,
     person: &IndexKey,
     categories: &BTreeSet<Category>,
-) -> Result<Result<Bundle, &'static str>, Error> {
+) -> Result<Result<Bundle, String>, Error> {
     let records = &node.records;
-    // An organisation that registered somebody twice holds two: what is theirs is in both.
-    let mut held = Vec::new();
-    for id in records.people_by_key(person)? {
-        held.extend(records.records_of(&id, categories)?);
-    }
+    let Held {
+        records: mut held,
+        home,
+        masked,
+        why,
+    } = withholding::held(node, person)?;
+    held.retain(|(_, record)| categories.contains(&record.category));
     let roster = node.membership.roster();
     let own = roster
         .as_ref()
         .and_then(|roster| roster.member(node.code()));
     let offer = own.and_then(|member| member.offer.as_ref());
     let any = !held.is_empty();
-    held.retain(|record| record.label.is_none_or(|label| opened(offer, label)));
-    if held.is_empty() {
-        return Ok(Err(if any { RESTRICTED } else { NOT_HELD }));
+    held.retain(|(name, _)| !home.contains(name));
+    let open = !held.is_empty();
+    held.retain(|(_, record)| record.label.is_none_or(|label| opened(offer, label)));
+    let nothing = match (any, open) {
+        (false, _) => NOT_HELD,
+        (true, false) => MASKED,
+        (true, true) => RESTRICTED,
+    };
+    let nothing = held.is_empty().then(|| nothing.to_owned());
+    if let Some(why) = why.or(nothing) {
+        return Ok(Err(why));
     }
+    let mut held: Vec<_> = held.into_iter().map(|(_, record)| record).collect();
     held.sort_by(|a, b| (a.category, &a.kind, &a.id).cmp(&(b.category, &b.kind, &b.id)));
     let mut supporting = records.supporting_of(&held)?;
     supporting.retain(|record| record.label.is_none_or(|label| opened(offer, label)));
+    supporting.retain(|record| !record.marks.iter().any(|mark| masked.contains(mark)));
 
     let mut items = Vec::new();
     let mut bodies = VecDeque::new();

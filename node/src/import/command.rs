@@ -13,6 +13,7 @@ use super::{Error, Options, Phase, Progress, day_of, import};
 use crate::config::Config;
 use crate::control::{self, blocking};
 use crate::engine::drive::now;
+use crate::engine::withholding;
 use crate::fhir::Rules;
 use crate::node::Node;
 
@@ -34,7 +35,7 @@ pub async fn run(
     let (node, user, progress) = (Arc::clone(node), user.clone(), progress.clone());
     // A task of its own: an import that has ended is journaled even if nobody waits any more.
     let importing = tokio::spawn(async move {
-        let records = node.records.clone();
+        let (here, records) = (Arc::clone(&node), node.records.clone());
         let report = blocking(move || {
             let mut watch = |at: Progress| {
                 show(&progress, at);
@@ -43,7 +44,11 @@ pub async fn run(
                 }
                 ControlFlow::Continue(())
             };
-            import(&records, &question.paths, &options, &mut watch).map_err(|error| failure(&error))
+            let report = import(&records, &question.paths, &options, &mut watch);
+            let report = report.map_err(|error| failure(&error))?;
+            let followed = withholding::follow(&here);
+            followed.map_err(|error| Failure::from_error(DEGRADED, &error))?;
+            Ok(report)
         })
         .await?;
         let recorded = node.record([act(&report, &user)]).await;

@@ -83,6 +83,9 @@ fn file(
         urn: head.urn.clone(),
         attachments,
         references: head.references.clone(),
+        marks: head.marks.clone(),
+        within: head.within.clone(),
+        binaries: head.binaries.clone(),
         body: Body::default(),
     };
     let incoming = Incoming {
@@ -98,9 +101,18 @@ fn file(
             for name in &head.identifiers {
                 filing.identifier(name, &head.name)?;
             }
+            for mark in &head.marks {
+                filing.provided(mark, &head.name)?;
+            }
+            for alias in &head.aliases {
+                filing.provided(&head.name, alias)?;
+            }
             count(&mut tally.report.supporting, filed, repeated);
         }
         Some(person) => {
+            for mark in &head.marks {
+                filing.served(mark, &person)?;
+            }
             count(&mut tally.report.records, filed, repeated);
             if head.patient.is_some() {
                 patient(filing, head, person, tally)?;

@@ -21,8 +21,8 @@ use crate::fhir::bundle::{Bundle, BundleKind, Document, Entry, document};
 use crate::fhir::reference::Name;
 use crate::fhir::source::{self, Content, Unread};
 use crate::fhir::{self, By, Places, Refusal, Resource, Subject};
+use crate::store::records::Records;
 use crate::store::records::filing::Filing;
-use crate::store::records::{Named, Records};
 use std::os::unix::ffi::OsStrExt;
 
 /// The watcher is told this often.
@@ -264,7 +264,11 @@ impl Reading<'_> {
             .references
             .iter()
             .partition(|name| name.kind.name == "Binary");
-        let all = |names: BTreeSet<&Name>| names.into_iter().map(|name| self.named(name)).collect();
+        let all = |names: BTreeSet<&Name>| -> Vec<_> {
+            let names = names.into_iter();
+            names.map(|name| self.records.name_of(name)).collect()
+        };
+        let mark = |mark| self.records.mark_name(mark);
         let identifiers = resource.identifiers.iter();
         let identifiers = identifiers.map(|one| {
             self.records
@@ -286,6 +290,9 @@ impl Reading<'_> {
             urn: urn.map(str::to_owned),
             references: all(references),
             binaries: all(binaries),
+            marks: resource.marks.iter().map(mark).collect(),
+            aliases: resource.aliases.iter().map(mark).collect(),
+            within: all(resource.within.iter().collect()),
             identifiers: identifiers.collect(),
             attachments: resource
                 .attachments
@@ -304,16 +311,6 @@ impl Reading<'_> {
         self.look()
     }
 
-    fn named(&self, name: &Name) -> Named {
-        match &name.by {
-            By::Id(id) => self.records.resource_name(name.kind.name, id),
-            By::Identifier(one) => {
-                self.records
-                    .identifier_name(name.kind.name, &one.system, &one.value)
-            }
-        }
-    }
-
     fn whose(&self, subject: &Subject) -> Whose {
         match subject {
             Subject::Own => Whose::Own,
@@ -328,7 +325,8 @@ impl Reading<'_> {
                 )),
             },
             Subject::Follows(names) => {
-                Whose::Follows(names.iter().map(|name| self.named(name)).collect())
+                let names = names.iter().map(|name| self.records.name_of(name));
+                Whose::Follows(names.collect())
             }
             Subject::Referrer => Whose::Referrer,
             Subject::Nobody => Whose::Nobody,

@@ -47,6 +47,12 @@ pub(super) struct Head {
     pub(super) references: Vec<Named>,
     /// Names of Binaries it references.
     pub(super) binaries: Vec<Named>,
+    /// Marks of the service it comes from, or is.
+    pub(super) marks: Vec<Named>,
+    /// Other names of the service it is.
+    pub(super) aliases: Vec<Named>,
+    /// Names of the encounters and episodes it belongs to.
+    pub(super) within: Vec<Named>,
     /// Names it goes by, if it is a Patient or supporting.
     pub(super) identifiers: Vec<Named>,
     pub(super) attachments: Vec<Beside>,

@@ -12,6 +12,8 @@
 //! | `supporting` | record, import | a version of a resource about nobody |
 //! | `held` | record | whose each version is, and its content hash |
 //! | `identifiers` | identifier, person or record | first import that had it |
+//! | `served` | mark of a service, person | first import in which they were known through it |
+//! | `provided` | mark of a service, name of a provider that has it | first import that had it |
 //! | `attachments` | content | where the bytes are |
 //! | `packs` | import | the pack of its bodies up to 64 KiB ([`super::blobs::pack`]) |
 //! | `imports` | `last`, `begun`, `staged …` | the visible import, the one under way |
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blobs::{self, pack};
 use super::{Error, Store, Table};
+use crate::fhir::{By, Mark, Name};
 
 pub(crate) mod filing;
 mod reading;
@@ -82,6 +85,12 @@ pub struct Record {
     /// Files that belong to it.
     pub attachments: Vec<Attached>,
     pub(crate) references: Vec<Named>,
+    /// The service it comes from, or is ([`crate::fhir::service`]).
+    pub(crate) marks: Vec<Named>,
+    /// The encounters and episodes it belongs to.
+    pub(crate) within: Vec<Named>,
+    /// The Binaries it references: they are as secret as it is.
+    pub(crate) binaries: Vec<Named>,
     pub(crate) body: Body,
 }
 
@@ -188,6 +197,8 @@ pub(crate) struct Tables {
     pub(crate) supporting: Table,
     pub(crate) held: Table,
     pub(crate) identifiers: Table,
+    pub(crate) served: Table,
+    pub(crate) provided: Table,
     pub(crate) packs: Table,
     pub(crate) attachments: Table,
     pub(crate) imports: Table,
@@ -217,6 +228,8 @@ impl Records {
             supporting: store.table("supporting")?,
             held: store.table("held")?,
             identifiers: store.table("identifiers")?,
+            served: store.table("served")?,
+            provided: store.table("provided")?,
             packs: store.table("packs")?,
             attachments: store.table("attachments")?,
             imports: store.table("imports")?,
@@ -276,6 +289,24 @@ impl Records {
 
     pub(crate) fn nhs_name(&self, nhs: NhsNumber) -> Named {
         self.identifier_name("Patient", crate::fhir::reference::NHS_NUMBER, &nhs.expose())
+    }
+
+    /// The name of whatever an element of a record names.
+    pub(crate) fn name_of(&self, name: &Name) -> Named {
+        match &name.by {
+            By::Id(id) => self.resource_name(name.kind.name, id),
+            By::Identifier(one) => self.identifier_name(name.kind.name, &one.system, &one.value),
+        }
+    }
+
+    /// The name of a mark of a service.
+    pub(crate) fn mark_name(&self, mark: &Mark) -> Named {
+        let name = |kind, text: &str| self.0.store.name(kind, &[text.as_bytes()]);
+        match mark {
+            Mark::Code(code) => name("code of a service", code),
+            Mark::Ods(code) => name("ODS code", code),
+            Mark::Provider(provider) => self.name_of(provider),
+        }
     }
 
     pub(crate) fn content_name(&self, hash: &Hash) -> Named {

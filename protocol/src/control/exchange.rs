@@ -252,4 +252,8 @@ pub enum Seen {
     Failed(String),
     /// Somebody here read or exported what had been received.
     Looked(String),
+    /// The person was withheld, for this reason.
+    Withheld(String),
+    /// The person was withheld no more, for this reason.
+    Released(String),
 }

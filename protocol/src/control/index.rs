@@ -64,7 +64,11 @@ pub struct FindReport {
     pub now: Timestamp,
     /// Whether this node holds them: only then can anybody be linked.
     pub held: bool,
-    /// Whether they can be found by others at all: they have a valid number and a date of birth.
+    /// Whether they are withheld here, or known only through masked services: they are in no new
+    /// index, and nothing of ours is shown.
+    pub withheld: bool,
+    /// Whether they can be found by others at all: they have a valid number and a date of birth,
+    /// and are not withheld, or are in the index of this epoch yet.
     pub indexable: bool,
     /// When this node's own index was made, if it has one.
     pub index_made: Option<Timestamp>,

@@ -5,6 +5,7 @@
 //! being finished sweeps every row of a later number. A blob is known to a durable row before it
 //! gets its final name, so a crash leaves none that nobody knows of.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 
@@ -12,12 +13,15 @@ use fairshare_protocol::ids::{Hash, PersonId};
 use fairshare_protocol::time::Timestamp;
 
 use super::{
-    Counts, Error, Finished, Held, HeldVersion, Named, Person, Record, Records, Row, sweep,
+    Counts, Error, Finished, Held, HeldVersion, Named, Person, Record, Records, Row, Tables, sweep,
 };
 use crate::store::Table;
 use crate::store::blobs::{self, pack};
 
 mod bodies;
+
+/// Pairs of service and person remembered while their records are filed.
+const MAX_NOTED: usize = 4096;
 
 /// What became of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) struct Filing<'a> {
     pack: Option<pack::Writer>,
     unnamed: Vec<blobs::Writer>,
     uncommitted: u64,
+    /// Who is known through which service, as noted last.
+    noted: BTreeSet<(Named, PersonId)>,
     begun: bool,
 }
 
@@ -73,6 +79,7 @@ impl<'a> Filing<'a> {
             pack: None,
             unnamed: Vec::new(),
             uncommitted: 0,
+            noted: BTreeSet::new(),
             begun: false,
         }))
     }
@@ -248,10 +255,36 @@ impl<'a> Filing<'a> {
 
     /// Notes that a person or a supporting resource has an identifier.
     pub(crate) fn identifier(&mut self, name: &Named, whose: &Named) -> Result<(), Error> {
-        let key = [&name[..], whose].concat();
-        if !self.records.tables().identifiers.contains(&key)? {
+        self.note(|tables| &tables.identifiers, name, whose)
+    }
+
+    /// Notes that a person is known through a service of this mark.
+    pub(crate) fn served(&mut self, mark: &Named, person: &PersonId) -> Result<(), Error> {
+        // One after the other, most records of a person come from the same few services.
+        if self.noted.len() >= MAX_NOTED {
+            self.noted.clear();
+        }
+        if !self.noted.insert((*mark, *person)) {
+            return Ok(());
+        }
+        self.note(|tables| &tables.served, mark, &person.0.0)
+    }
+
+    /// Notes that what has this name provides a service of this mark, or is called so.
+    pub(crate) fn provided(&mut self, mark: &Named, provider: &Named) -> Result<(), Error> {
+        self.note(|tables| &tables.provided, mark, provider)
+    }
+
+    fn note(
+        &mut self,
+        table: impl Fn(&Tables) -> &Table,
+        name: &Named,
+        of: &Named,
+    ) -> Result<(), Error> {
+        let key = [&name[..], of].concat();
+        if !table(self.records.tables()).contains(&key)? {
             self.begin_writing()?;
-            self.records.tables().identifiers.put(&key, &self.import)?;
+            table(self.records.tables()).put(&key, &self.import)?;
         }
         Ok(())
     }

@@ -33,7 +33,8 @@ impl Records {
         Ok((last.import > 0).then_some(last.at))
     }
 
-    /// The index keys of everybody in the index.
+    /// The index keys of everybody who has one. Not all of them may be in the index:
+    /// [`crate::engine::withholding::index_keys`] says who may.
     ///
     /// # Errors
     /// If the store fails.
@@ -80,6 +81,15 @@ impl Records {
             }
         }
         Ok(None)
+    }
+
+    /// The person whose Patient has this id.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn by_local(&self, id: &str) -> Result<Option<(PersonId, Person)>, Error> {
+        let id = person_id(self.resource_name("Patient", id));
+        Ok(self.person(&id)?.map(|person| (id, person)))
     }
 
     /// The people found by an index key: usually one; an organisation that registered somebody
@@ -130,6 +140,14 @@ impl Records {
         person: &PersonId,
         categories: &BTreeSet<Category>,
     ) -> Result<Vec<Record>, Error> {
+        let current = self.all_of(person)?.into_iter().map(|(_, record)| record);
+        Ok(current
+            .filter(|record| categories.contains(&record.category))
+            .collect())
+    }
+
+    /// The current records of a person, each with its name.
+    pub(crate) fn all_of(&self, person: &PersonId) -> Result<Vec<(Named, Record)>, Error> {
         let visible = self.visible();
         let mut newest: BTreeMap<Named, Row> = BTreeMap::new();
         for row in self.inner().tables.records.scan::<Row>(&person.0.0) {
@@ -139,13 +157,42 @@ impl Records {
                 newest.insert(name, row);
             }
         }
-        let current = newest.into_values().filter_map(|row| match row {
-            Row::Version(record) => Some(*record),
+        let current = newest.into_iter().filter_map(|(name, row)| match row {
+            Row::Version(record) => Some((name, *record)),
             Row::Left => None,
         });
-        Ok(current
-            .filter(|record| categories.contains(&record.category))
-            .collect())
+        Ok(current.collect())
+    }
+
+    /// The people ever known through a service of this mark.
+    pub(crate) fn served(&self, mark: &Named) -> Result<Vec<PersonId>, Error> {
+        let visible = self.visible();
+        let mut found = Vec::new();
+        for row in self.inner().tables.served.scan::<u64>(mark) {
+            let (key, import) = row?;
+            if import <= visible {
+                found.push(person_id(tail(&key)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Everything else that, with what has this mark or name, is the same service: the resources
+    /// about nobody that are it, and their other names.
+    pub(crate) fn provided(&self, mark: &Named) -> Result<Vec<Named>, Error> {
+        let visible = self.visible();
+        let mut found = Vec::new();
+        for row in self.inner().tables.provided.scan::<u64>(mark) {
+            let (key, import) = row?;
+            let name = tail(&key);
+            let provider = self.supporting(&name)?;
+            // An earlier version of it may have had the mark; another name is no resource.
+            let has = provider.is_none_or(|provider| provider.marks.contains(mark));
+            if import <= visible && has {
+                found.push(name);
+            }
+        }
+        Ok(found)
     }
 
     /// The supporting resources these records reference, and those they reference in turn; at most

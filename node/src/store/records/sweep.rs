@@ -63,10 +63,12 @@ fn sweep_rows(records: &Records, last: u64) -> Result<(), Error> {
             tables.packs.remove(&key)?;
         }
     }
-    for row in tables.identifiers.scan::<u64>(b"") {
-        let (key, import) = row?;
-        if import > last {
-            tables.identifiers.remove(&key)?;
+    for table in [&tables.identifiers, &tables.served, &tables.provided] {
+        for row in table.scan::<u64>(b"") {
+            let (key, import) = row?;
+            if import > last {
+                table.remove(&key)?;
+            }
         }
     }
     for row in tables.attachments.scan::<Content>(b"") {
