@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
-use rand::SeedableRng;
+use rand::{RngExt as _, SeedableRng as _};
 use rand::rngs::StdRng;
 
 use super::frame::Frame;
@@ -38,8 +38,7 @@ struct Member {
 }
 
 impl Member {
-    fn new(code: &str, seed: u8, numbers: Range<u32>) -> Self {
-        let keys = people(numbers);
+    fn new(code: &str, seed: u8, keys: Vec<IndexKey>) -> Self {
         let rng = &mut StdRng::seed_from_u64(seed.into());
         let blinding = Blinding::generate(&FEDERATION, 4, rng);
         let node = KeyPair::from_seed(&[seed; 32]);
@@ -60,7 +59,10 @@ impl Member {
     }
 
     fn add(&mut self, numbers: Range<u32>) {
-        let more = people(numbers);
+        self.add_all(people(numbers));
+    }
+
+    fn add_all(&mut self, more: Vec<IndexKey>) {
         let rng = &mut StdRng::seed_from_u64(self.keys.len() as u64);
         let entries = self.own.blinding().entries(&more);
         let own = self.own.with_batch(entries, &self.node, NOW, rng).unwrap();
@@ -171,6 +173,10 @@ fn straight() -> impl FnMut(Side, Vec<u8>) -> Option<Vec<u8>> {
 
 impl Two {
     fn matched(a: Range<u32>, b: Range<u32>) -> Self {
+        Self::matched_of(people(a), people(b))
+    }
+
+    fn matched_of(a: Vec<IndexKey>, b: Vec<IndexKey>) -> Self {
         let (mut a, mut b) = (Member::new("RH8", 1, a), Member::new("L83024", 2, b));
         let machine = |own: &Member, peer: &Member| {
             Match::new(matching::Setup {
@@ -377,4 +383,53 @@ fn what_must_outlive_a_crash_is_saved_before_what_depends_on_it_is_sent() {
         "BATCH journal links keep CONFIRM heard keep TURN close"
     );
     assert_eq!(traces[1], "journal entries keep ANSWER links DONE TURN ");
+}
+
+/// Every day some come to one side, some to the other and some to both, and some leave; some days
+/// the line is cut. After a month the links are those of a match of everybody made that day.
+#[test]
+fn thirty_days_of_churn_end_with_the_links_of_a_fresh_match() {
+    let rng = &mut StdRng::seed_from_u64(30);
+    let mut two = Two::matched(0..200, 150..350);
+    let mut left: BTreeSet<IndexKey> = BTreeSet::new();
+    let (mut next, mut cuts) = (1000, 0);
+    for day in 0..30 {
+        let come = |rng: &mut StdRng, next: &mut u32| {
+            let from = *next;
+            *next += rng.random_range(0..9);
+            from..*next
+        };
+        let (a, b, both) = (
+            come(rng, &mut next),
+            come(rng, &mut next),
+            come(rng, &mut next),
+        );
+        // Who is new at a was known at b for long, sometimes.
+        let late = 200 + day..201 + day;
+        let all = |come: &[Range<u32>]| come.iter().cloned().flat_map(people).collect();
+        two.a.add_all(all(&[a, both.clone(), late]));
+        two.b.add_all(all(&[b, both]));
+        for keys in [&two.a.keys, &two.b.keys] {
+            left.insert(keys[rng.random_range(0..keys.len())]);
+        }
+        let mut frames = rng.random_range(2..16);
+        let ends = two.delta(Part::Beginner, &mut |_, frame| {
+            frames -= 1;
+            (frames > 0 || day == 29).then_some(frame)
+        });
+        cuts += u32::from(matches!(ends.0, Outcome::Failed(..)));
+    }
+    assert!(cuts > 3, "the line was cut on {cuts} days");
+    two.in_full();
+    two.check();
+    let fresh = Two::matched_of(two.a.keys.clone(), two.b.keys.clone());
+    assert!(two.a.links.keys().eq(fresh.a.links.keys()));
+    // Of those who are still there, they are those of a match of those who are still there.
+    let stay = |keys: &[IndexKey]| -> Vec<_> {
+        let there = keys.iter().filter(|key| !left.contains(key));
+        there.copied().collect()
+    };
+    let fresh = Two::matched_of(stay(&two.a.keys), stay(&two.b.keys));
+    let links = two.a.links.keys().filter(|key| !left.contains(key));
+    assert!(links.eq(fresh.a.links.keys()));
 }
