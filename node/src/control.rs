@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG, index};
+use fairshare_protocol::control::index::{Find, FindReport, Match, MatchReport};
+use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG};
 use fairshare_protocol::member::User;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::status;
 
 mod asking;
 mod auditing;
+mod index;
 mod joining;
 mod members;
 mod received;
@@ -45,6 +47,7 @@ pub async fn dispatch(
         Request::Match(question) => answer(matches(node, &question, progress).await?),
         Request::Find(question) => answer(find(node, user, &question).await?),
         Request::Ask(question) => answer(asking::ask(node, user, question, progress).await?),
+        Request::ShowIndex(question) => answer(index::show(node, question.make).await?),
         Request::Audit(question) => answer(auditing::audit(node, user, question).await?),
         Request::DrawSample(question) => answer(auditing::draw(node, question).await?),
         Request::ExportAdvert(question) => answer(auditing::export(node, user, question).await?),
@@ -132,9 +135,9 @@ fn write_new(
 
 async fn matches(
     node: &Arc<Node>,
-    question: &index::Match,
+    question: &Match,
     progress: &Progress,
-) -> Result<Vec<index::MatchReport>, Failure> {
+) -> Result<Vec<MatchReport>, Failure> {
     let peer = question.peer.as_ref();
     if let Some(code) = peer {
         members::member(&*members::roster(node)?, code)?;
@@ -147,11 +150,7 @@ async fn matches(
     reports.map_err(|error| Failure::from_error(WRONG, &error))
 }
 
-async fn find(
-    node: &Arc<Node>,
-    user: &User,
-    question: &index::Find,
-) -> Result<index::FindReport, Failure> {
+async fn find(node: &Arc<Node>, user: &User, question: &Find) -> Result<FindReport, Failure> {
     let found = finding::find(node, user, &question.person).await;
     found.map_err(|error| Failure::from_error(WRONG, &error))
 }

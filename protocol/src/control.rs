@@ -82,6 +82,8 @@ requests! {
     Match(index::Match) -> Vec<index::MatchReport>,
     /// Who else holds somebody.
     Find(index::Find) -> index::FindReport,
+    /// How this node's own index is.
+    ShowIndex(index::ShowIndex) -> index::IndexReport,
     /// Open a sample of this node's own advert.
     Audit(index::Audit) -> index::Audited,
     /// Draw a sample of an advert.

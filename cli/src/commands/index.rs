@@ -13,10 +13,13 @@ use crate::client::Client;
 use crate::output::{Page, Tone, bytes, count};
 
 mod check;
+mod own;
 
-/// This organisation's advert, audited
+/// This organisation's index: its advert and batches, audited
 #[derive(Debug, clap::Subcommand)]
 pub enum IndexCommand {
+    Show(own::Show),
+    Make(own::Make),
     Audit(Audit),
     Check(check::Check),
     Export(Export),
@@ -25,6 +28,8 @@ pub enum IndexCommand {
 impl IndexCommand {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         match self {
+            Self::Show(command) => command.run(client).await,
+            Self::Make(command) => command.run(client).await,
             Self::Audit(command) => command.run(client).await,
             Self::Check(command) => command.run(client).await,
             Self::Export(command) => command.run(client).await,

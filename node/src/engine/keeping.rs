@@ -123,7 +123,10 @@ fn want_all(node: &Node, roster: &Roster, epoch: impl Fn(u32) -> bool) -> Result
 }
 
 /// With whom we were matched and may be, and in which epoch.
-fn matched(node: &Node, roster: &Roster) -> Result<Vec<(OdsCode, u32)>, Error> {
+///
+/// # Errors
+/// If the store fails.
+pub fn matched(node: &Node, roster: &Roster) -> Result<Vec<(OdsCode, u32)>, Error> {
     let mut all = Vec::new();
     for member in roster.members() {
         let terms = roster.terms(node.code(), &member.code);

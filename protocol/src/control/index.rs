@@ -244,6 +244,61 @@ impl AdvertState {
     }
 }
 
+/// How is this node's own index, and how far have peers come with it?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowIndex {
+    /// Whether to take in everybody new first: a batch or, if they are too many, a new advert.
+    pub make: bool,
+}
+
+/// This node's own index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexReport {
+    /// The node's clock when it answered.
+    pub now: Timestamp,
+    /// The epoch, and when it ends.
+    pub epoch: (u32, Timestamp),
+    /// Our advert of this epoch, if there is one.
+    pub advert: Option<AdvertState>,
+    /// The batches that continue it, the first first.
+    pub batches: Vec<BatchState>,
+    /// The most entries the roster allows us.
+    pub cap: u32,
+    /// The most entries a day the charter allows.
+    pub additions_per_day: u32,
+    /// How many people cannot be found by anybody: no valid number or date of birth.
+    pub not_indexable: u64,
+    /// Every member we were matched with, in the order of their codes.
+    pub peers: Vec<IndexPeer>,
+}
+
+/// One batch of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchState {
+    /// Its number.
+    pub number: u32,
+    /// When it was made.
+    pub made: Timestamp,
+    /// Its entries, canaries included.
+    pub entries: u32,
+}
+
+/// How far one peer has come with our index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexPeer {
+    /// The peer's code.
+    pub code: OdsCode,
+    /// When the two adverts were matched.
+    pub matched: Timestamp,
+    /// Whether these are the newest adverts of both: if not, they are to be matched anew.
+    pub current: bool,
+    /// Our batches it has answered.
+    pub batches: u32,
+    /// People both hold.
+    pub links: u64,
+}
+
 /// Write an advert into a file: what every peer has of it, without patient data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

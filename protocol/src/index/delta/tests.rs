@@ -2,8 +2,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
-use rand::{RngExt as _, SeedableRng as _};
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::frame::Frame;
 use super::job::Next;

@@ -1,0 +1,77 @@
+//! This node's own index, and how far peers have come with it.
+
+use std::sync::Arc;
+
+use fairshare_protocol::control::index::{AdvertState, BatchState, IndexPeer, IndexReport};
+use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::index::advert::cap;
+use fairshare_protocol::limits::MAX_GENERATIONS;
+
+use super::members::roster;
+use crate::engine::advert::Ours;
+use crate::engine::drive::{self, now};
+use crate::engine::{delta, keeping};
+use crate::node::Node;
+
+/// How the index is; with everybody new taken in first, if wanted.
+///
+/// # Errors
+/// If there is no federation, or the store fails.
+pub async fn show(node: &Arc<Node>, make: bool) -> Result<IndexReport, Failure> {
+    let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
+    let roster = roster(node)?;
+    let ours = match make {
+        true => node.adverts.newest(node, &roster).await.map(Some),
+        false => node.adverts.held(node, &roster).await,
+    };
+    let ours = ours.map_err(|error| wrong(&error))?;
+    if make {
+        // Whoever is connected is told.
+        node.stir.notify_one();
+    }
+    let charter = roster.charter();
+    let epoch = charter.epoch(now());
+    let population = roster.member(node.code()).map_or(0, |us| us.population);
+    let counts = node.records.counts().map_err(|error| wrong(&error))?;
+    let matched = keeping::matched(node, &roster).map_err(|error| wrong(&error))?;
+    let peer = |code| -> Result<Option<IndexPeer>, drive::Error> {
+        let with = node.index.matched(&code)?;
+        let current = delta::continues(node, &code)?;
+        Ok(with.map(|with| IndexPeer {
+            code,
+            matched: with.at,
+            current,
+            batches: with.batches,
+            links: with.links,
+        }))
+    };
+    let peers = matched
+        .into_iter()
+        .filter_map(|(code, _)| peer(code).transpose());
+    Ok(IndexReport {
+        now: now(),
+        epoch: (epoch, charter.epoch_end(epoch)),
+        advert: ours.as_ref().map(|ours| {
+            let advert = ours.own.advert();
+            AdvertState::of(advert.signed(), advert.header())
+        }),
+        batches: ours.as_deref().map(batches).unwrap_or_default(),
+        cap: cap(population, MAX_GENERATIONS),
+        additions_per_day: charter.additions_per_day,
+        not_indexable: counts.people.saturating_sub(counts.indexable),
+        peers: peers
+            .collect::<Result<_, drive::Error>>()
+            .map_err(|error| wrong(&error))?,
+    })
+}
+
+fn batches(ours: &Ours) -> Vec<BatchState> {
+    let all = ours.own.batches().iter().zip(1..);
+    all.map(|(made, number)| BatchState {
+        number,
+        made: made.at,
+        // At most 4,096.
+        entries: made.entries.len() as u32,
+    })
+    .collect()
+}
