@@ -128,6 +128,9 @@ fn show(page: &mut Page, report: &AskReport) {
         page.fields(&fields);
     }
     page.gap();
+    if report.completeness.not_matched > 0 {
+        page.line("Not matched yet: `fairshare match` finds whom both hold; then ask again.");
+    }
     page.line(completeness::of_asking(report.now, &report.completeness));
 }
 
@@ -177,7 +180,7 @@ const fn state(state: AskState) -> &'static str {
         AskState::Unreachable => "unreachable",
         AskState::NotLinked => "not linked",
         AskState::NotMatched => "not matched yet",
-        AskState::NotYetIndexed => "not indexed when matched",
+        AskState::NotYetIndexed => "not told yet",
         AskState::NotIndexable => "not indexable",
         AskState::NoPresence => "does not match with us",
     }

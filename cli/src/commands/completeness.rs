@@ -37,7 +37,7 @@ pub fn of_asking(now: Timestamp, all: &Completeness) -> String {
 fn unknown(all: &Completeness) -> impl Iterator<Item = (u32, &'static str)> {
     let parts = [
         (all.not_matched, "not matched yet"),
-        (all.not_yet_indexed, "matched before this person came"),
+        (all.not_yet_indexed, "not told of this person yet"),
         (all.not_indexable, "cannot find this person"),
         (
             all.not_held,

@@ -42,7 +42,9 @@ fn show(page: &mut Page, report: &FindReport) {
             "held here without a valid NHS number and date of birth of their own, so nobody can be \
              linked"
         }
-        (true, true, false) => "held here, and not in the index yet: it is from the next match on",
+        (true, true, false) => {
+            "held here, and not in the index yet: peers are told today, and at once if asked"
+        }
         (true, true, true) => "held here, and in the index",
     };
     page.line(format_args!("This person is {held}."));
@@ -93,7 +95,7 @@ const fn state(state: FindState) -> &'static str {
         FindState::Linked => "linked",
         FindState::NotLinked => "not linked",
         FindState::NotMatched => "not matched yet",
-        FindState::NotYetIndexed => "not indexed when matched",
+        FindState::NotYetIndexed => "not told yet",
         FindState::NotIndexable => "not indexable",
         FindState::NotHeld => "not held here",
         FindState::NoPresence => "does not match with us",

@@ -76,6 +76,7 @@ pub async fn ask(
     let mut left_out = 0;
     let mut asked = JoinSet::new();
     let mut outstanding = BTreeMap::new();
+    let mut contacted = BTreeSet::new();
     for peer in known {
         if !wanted(&question.peers, &peer) {
             left_out += u32::from(peer.state == FindState::Linked);
@@ -107,6 +108,9 @@ pub async fn ask(
         };
         let (node, roster) = (Arc::clone(node), Arc::clone(&roster));
         outstanding.insert(peer.code.clone(), peer.clone());
+        if peer.state == FindState::NotYetIndexed {
+            contacted.insert(peer.code.clone());
+        }
         asked.spawn(async move { one(&node, &roster, &peer, plan).await });
     }
     if asked.is_empty() {
@@ -147,11 +151,12 @@ pub async fn ask(
         }
     }));
     peers.sort_by(|a, b| a.code.cmp(&b.code));
+    let (completeness, not_asked) = after_contact(completeness, &contacted, &peers);
     let came = |wanted: &[AskState]| count(&peers, |peer| wanted.contains(&peer.state));
     Ok(AskReport {
         now: now(),
         completeness: Completeness {
-            asked: u32::try_from(total).unwrap_or(u32::MAX),
+            asked: u32::try_from(total).unwrap_or(u32::MAX) - not_asked,
             answered: came(&[AskState::Delivered, AskState::NothingToShow]),
             refused: came(&[AskState::Refused, AskState::Deferred]),
             unreachable: came(&[AskState::Unreachable]),
@@ -161,6 +166,33 @@ pub async fn ask(
         },
         peers,
     })
+}
+
+/// What is known after first contact with these members, and how many of them were told of the
+/// person and not asked, for they do not hold them.
+fn after_contact(
+    mut all: Completeness,
+    contacted: &BTreeSet<OdsCode>,
+    peers: &[AskedPeer],
+) -> (Completeness, u32) {
+    let mut not_asked = 0;
+    for peer in peers.iter().filter(|peer| contacted.contains(&peer.code)) {
+        let now = match peer.state {
+            AskState::NotLinked => &mut all.not_linked,
+            AskState::NotMatched => &mut all.not_matched,
+            // Nobody knows.
+            AskState::Unreachable | AskState::Failed => continue,
+            _ => {
+                all.linked += 1;
+                all.not_yet_indexed -= 1;
+                continue;
+            }
+        };
+        *now += 1;
+        all.not_yet_indexed -= 1;
+        not_asked += 1;
+    }
+    (all, not_asked)
 }
 
 /// Whether a peer is among those who are to be asked.

@@ -10,6 +10,9 @@ use super::{Conversation, Input, Output};
 use crate::journal::Act;
 use crate::time::Timestamp;
 
+/// What is told of everything a machine wants kept.
+pub type Keep<'a, C> = Box<dyn FnMut(&<C as Conversation>::Save) + 'a>;
+
 /// One side: a machine, what works for it, and what came of it.
 pub struct End<'a, C: Conversation> {
     /// The machine.
@@ -17,7 +20,7 @@ pub struct End<'a, C: Conversation> {
     /// What carries out its `Load` orders.
     pub work: Box<dyn FnMut(C::Load) -> C::Fact + 'a>,
     /// What is told of everything it wants kept, when it wants it.
-    pub keep: Box<dyn FnMut(&C::Save) + 'a>,
+    pub keep: Keep<'a, C>,
     /// What it wanted kept, in order.
     pub saved: Vec<C::Save>,
     /// What it wanted in the journal, in order.

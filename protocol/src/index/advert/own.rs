@@ -1,85 +1,25 @@
 //! Our own advert, and the side of it nobody else may see: the key, the canaries' seed, and which
 //! entry is whom.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize;
 
 use super::{Advert, Header, Void, check_distinct, chunk_hash, root, size, to_bytes};
-use crate::crypto::blind::{Dst, Secret};
+use crate::crypto::blind::Secret;
 use crate::crypto::sign::KeyPair;
-use crate::ids::{FederationId, Hash, OdsCode, Point};
+use crate::ids::{Hash, OdsCode, Point};
 use crate::index::canary;
 use crate::index::delta::said::{self, Batch};
-use crate::index::key::IndexKey;
 use crate::limits::{MAX_ADVERT, MAX_CHUNK_ENTRIES, MAX_GENERATIONS};
 use crate::redact::Redacted;
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
-/// What stands behind one entry of our advert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Slot {
-    /// The person of this number, counting from 0 in the order their keys were given.
-    Person(u32),
-    /// The canary of this number.
-    Canary(u32),
-}
+pub use self::side::{Blinding, SecretSide, Slot};
 
-impl Slot {
-    /// Whether it is a person's.
-    pub const fn is_person(&self) -> bool {
-        matches!(self, Self::Person(_))
-    }
-}
-
-/// What a member keeps of its advert, to be sealed in its store. Wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub struct SecretSide {
-    key: Redacted<[u8; 32]>,
-    seed: Redacted<[u8; 32]>,
-    people: u32,
-    canaries: u32,
-    #[zeroize(skip)]
-    slots: Vec<Slot>,
-}
-
-impl fmt::Debug for SecretSide {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretSide({} entries)", self.slots.len())
-    }
-}
-
-/// The key of one member and epoch, before there is an advert: it turns index keys into entries.
-#[derive(Debug, Clone)]
-pub struct Blinding {
-    federation: FederationId,
-    epoch: u32,
-    secret: Secret,
-}
-
-impl Blinding {
-    /// A fresh key for this epoch.
-    pub fn generate(federation: &FederationId, epoch: u32, rng: &mut dyn CryptoRng) -> Self {
-        Self {
-            federation: *federation,
-            epoch,
-            secret: Secret::generate(rng),
-        }
-    }
-
-    /// `H(x)^k` of every key, in their order. The heavy part of making an advert: a caller may cut
-    /// the list and run the pieces side by side.
-    pub fn entries(&self, keys: &[IndexKey]) -> Vec<Point> {
-        let texts: Vec<_> = keys.iter().map(IndexKey::expose).collect();
-        let messages = texts.iter().map(|text| text.as_bytes());
-        let dst = Dst::index(&self.federation, self.epoch);
-        self.secret.blind(messages, &dst)
-    }
-}
+mod side;
 
 /// Our advert with its batches and its secret side.
 #[derive(Debug, Clone)]
@@ -258,23 +198,31 @@ impl Own {
         Self::restore(side, Signed::sign(&header, node), entries, Vec::new())
     }
 
-    /// The advert as it was stored: its secret side, header and entries, and its batches in order.
+    /// The advert as it was stored: its secret side without the batches, header and entries; and
+    /// its batches in order.
     ///
     /// # Errors
     /// If they do not belong together.
     pub fn restore(
-        side: SecretSide,
+        mut side: SecretSide,
         signed: Signed<Header>,
         entries: Vec<Point>,
         batches: Vec<Made>,
     ) -> Result<Self, Error> {
         let advert = Advert::new(signed, entries)?;
-        let later: usize = batches.iter().map(|made| made.entries.len()).sum();
         let secret = Secret::from_bytes(side.key.expose()).ok_or(Error::Stored)?;
-        if advert.entries().len() + later != side.slots.len()
-            || secret.public() != advert.header().key
-        {
+        if advert.entries().len() != side.slots.len() || secret.public() != advert.header().key {
             return Err(Error::Stored);
+        }
+        for made in &batches {
+            let people = made.slots.iter().filter(|slot| slot.is_person()).count();
+            if made.from as usize != side.slots.len() || made.entries.len() != made.slots.len() {
+                return Err(Error::Stored);
+            }
+            // At most MAX_ADVERT in all, which fits.
+            side.people += people as u32;
+            side.canaries += (made.slots.len() - people) as u32;
+            side.slots.extend(&made.slots);
         }
         Ok(Self {
             advert: Arc::new(advert),

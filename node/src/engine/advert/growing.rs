@@ -1,0 +1,166 @@
+//! Our advert made, and made to hold whoever is new: by batches, or by a new generation.
+
+use std::sync::Arc;
+
+use fairshare_protocol::ids::{FederationId, Point};
+use fairshare_protocol::index::advert::own::{Blinding, Error as Unmade, Made, Own};
+use fairshare_protocol::index::delta::said::{most, size};
+use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::limits::MAX_CHUNK_ENTRIES;
+use rayon::prelude::*;
+
+use super::Ours;
+use crate::engine::drive::{Error, now};
+use crate::engine::withholding::{self, Ground};
+use crate::node::Node;
+use crate::store::index::Index;
+
+/// Index keys turned into entries in one go by one thread.
+const RUN: usize = 1024;
+
+/// What became of an advert when it was looked at again.
+pub(super) enum Grown {
+    /// Nobody new.
+    Same(Arc<Ours>),
+    /// There is more of it.
+    New(Box<Fresh>),
+}
+
+/// An advert that is not kept yet.
+pub(super) struct Fresh {
+    pub(super) own: Own,
+    people: Vec<IndexKey>,
+    ground: Option<Ground>,
+    /// What it was before, if only batches are new.
+    pub(super) before: Option<Arc<Ours>>,
+}
+
+impl Fresh {
+    /// The batches that are new, with their numbers.
+    pub(super) fn batches(&self) -> impl Iterator<Item = (&Made, u32)> {
+        let kept = self.before.as_ref();
+        let kept = kept.map_or(0, |before| before.own.batches().len());
+        let all = self.own.batches().iter().map(|made| &**made).zip(1..);
+        all.skip(kept)
+    }
+
+    pub(super) fn keep(self: Box<Self>, index: &Index) -> Result<Arc<Ours>, Error> {
+        let (mut kept, mut known) = match &self.before {
+            Some(before) => (before.kept.clone(), before.people.len()),
+            None => (index.keep_own(&self.own, &self.people)?, self.people.len()),
+        };
+        let header = self.own.advert().header();
+        if self.before.is_none() && header.generation == 1 {
+            index.turn_over(header.epoch)?;
+        }
+        for (made, _) in self.batches() {
+            let brought = made.slots.iter().filter(|slot| slot.is_person()).count();
+            let people = &self.people[known..known + brought];
+            kept = index.keep_batch(kept, made, people, known)?;
+            known += brought;
+        }
+        Ok(Arc::new(Ours {
+            own: Arc::new(self.own),
+            people: self.people,
+            ground: self.ground,
+            kept,
+        }))
+    }
+}
+
+/// The advert with everybody in it who can be: by batches if they are few enough for a day, else
+/// by a new generation, which all peers must match anew.
+pub(super) fn grow(
+    node: &Node,
+    before: Option<Arc<Ours>>,
+    federation: FederationId,
+    (epoch, per_day): (u32, u32),
+) -> Result<Grown, Error> {
+    // Read first: people of a later import are looked for again.
+    let mut ground = Some(Ground::now(node));
+    let rng = &mut rand::rng();
+    let (mut people, blinding) = match &before {
+        Some(ours) => (ours.people.clone(), ours.own.blinding()),
+        None => (Vec::new(), Blinding::generate(&federation, epoch, rng)),
+    };
+    let mut there = people.clone();
+    there.par_sort_unstable();
+    let mut new = withholding::index_keys(node)?;
+    new.retain(|key| there.binary_search(key).is_err());
+    let mut new: Vec<_> = new.into_iter().collect();
+    drop(there);
+    let same = |ours: &Ours, ground| {
+        Grown::Same(Arc::new(Ours {
+            own: Arc::clone(&ours.own),
+            people: ours.people.clone(),
+            ground,
+            kept: ours.kept.clone(),
+        }))
+    };
+    let by_batches = before.as_ref().filter(|_| new.len() <= per_day as usize);
+    if let Some(ours) = by_batches {
+        let waiting = fitting(&ours.own, &mut new, per_day);
+        if waiting > 0 {
+            tracing::info!(people = waiting, "new people wait for tomorrow's batch");
+            // So that they are looked for again.
+            ground = None;
+        }
+        if new.is_empty() {
+            return Ok(same(ours, ground));
+        }
+    }
+    let entries: Vec<Point> = new
+        .par_chunks(RUN)
+        .flat_map_iter(|run| blinding.entries(run))
+        .collect();
+    let key = &node.keys.node;
+    let made = match (&before, by_batches) {
+        (Some(ours), Some(_)) => {
+            let mut runs = entries.chunks(most(MAX_CHUNK_ENTRIES));
+            runs.try_fold((*ours.own).clone(), |own, run| {
+                own.with_batch(run.to_vec(), key, now(), rng)
+            })
+        }
+        (Some(ours), None) => ours.own.next(entries, key, now(), rng),
+        (None, _) => Own::first(node.code().clone(), &blinding, entries, key, now(), rng),
+    };
+    let by_batches = by_batches.is_some();
+    match (made, before) {
+        (Ok(own), before) => {
+            people.extend(new);
+            Ok(Grown::New(Box::new(Fresh {
+                own,
+                people,
+                ground,
+                before: before.filter(|_| by_batches),
+            })))
+        }
+        // New people wait for the next epoch; everybody else is found as before.
+        (Err(Unmade::Generations), Some(ours)) => {
+            tracing::warn!(people = new.len(), "{}", Unmade::Generations);
+            Ok(same(&ours, ground))
+        }
+        (Err(error), _) => {
+            tracing::error!("{error}");
+            Err(Error::Broken("our advert could not be made"))
+        }
+    }
+}
+
+/// Leaves those of `new` whose batches the charter still allows today; says how many others wait.
+fn fitting(own: &Own, new: &mut Vec<IndexKey>, per_day: u32) -> usize {
+    let today = now().day();
+    let made = own.batches().iter().filter(|made| made.at.day() == today);
+    let made: usize = made.map(|made| made.entries.len()).sum();
+    let mut room = (per_day as usize).saturating_sub(made);
+    let mut fit = 0;
+    for run in new.chunks(most(MAX_CHUNK_ENTRIES)) {
+        match size(run.len()).filter(|size| *size <= room) {
+            Some(size) => (room, fit) = (room - size, fit + run.len()),
+            None => break,
+        }
+    }
+    let waiting = new.len() - fit;
+    new.truncate(fit);
+    waiting
+}
