@@ -48,10 +48,20 @@ pub async fn keep(node: Arc<Node>) {
             Err(error) => tracing::warn!(%error, "the index was not looked after"),
         }
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(EVERY.min(to_next_epoch(&node))) => {}
             () = node.stir.notified() => tokio::time::sleep(SETTLE).await,
         }
     }
+}
+
+/// How long the epoch still lasts.
+fn to_next_epoch(node: &Node) -> Duration {
+    let roster = node.membership.roster();
+    roster.map_or(EVERY, |roster| {
+        let charter = roster.charter();
+        // Never 0: the clock may not have moved on yet.
+        charter.epoch_end(charter.epoch(now())).since(now()) + Duration::from_millis(50)
+    })
 }
 
 async fn bring_up_to_date(node: &Arc<Node>, peer: &OdsCode) {
