@@ -364,6 +364,9 @@ pub enum Error {
         "a value in the store does not open: its file was changed or damaged; restore from backup"
     )]
     Sealed,
+    /// What was to be kept belongs to a match that is no longer the newest.
+    #[error("a newer match has taken the place of the one this is about; match again")]
+    Superseded,
     /// A value is not what its table holds.
     #[error("a value in table `{table}` is not of its type")]
     Shape {

@@ -220,20 +220,20 @@ impl Telling {
 
 impl Effects<Delta> for Telling {
     async fn save(&mut self, save: Save) -> Result<(), drive::Error> {
-        let (index, peer) = (self.index.clone(), self.peer.clone());
+        let (index, peer, of) = (self.index.clone(), self.peer.clone(), self.ground.match_id);
         let keep: Box<dyn FnOnce() -> Result<(), crate::store::Error> + Send> = match save {
-            Save::Kept(kept) => Box::new(move || index.keep_pair(&peer, *kept)),
+            Save::Kept(kept) => Box::new(move || index.keep_pair((&peer, &of), *kept)),
             Save::Entries {
                 from,
                 entries,
                 expected,
-            } => Box::new(move || index.add_entries(&peer, from, &entries, &expected)),
-            Save::Heard(heard) => Box::new(move || index.add_heard(&peer, &heard)),
+            } => Box::new(move || index.add_entries((&peer, &of), from, &entries, &expected)),
+            Save::Heard(heard) => Box::new(move || index.add_heard((&peer, &of), &heard)),
             Save::Links(links) => {
                 let found = links.iter().map(|link| self.person(link));
                 let found: Option<Vec<_>> = found.collect();
                 let found = found.ok_or(drive::Error::Broken("a link is about nobody"))?;
-                Box::new(move || index.link_more(&peer, found))
+                Box::new(move || index.link_more((&peer, &of), found))
             }
         };
         Ok(spawn_blocking(keep).await??)

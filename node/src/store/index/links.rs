@@ -55,14 +55,15 @@ impl Index {
     /// Keeps further proven links, found since. Durable after the next commit.
     ///
     /// # Errors
-    /// If the store fails, or there was no match.
+    /// If the store fails, or a newer match has taken the place of this one.
     pub fn link_more(
         &self,
-        peer: &OdsCode,
+        (peer, match_id): (&OdsCode, &MatchId),
         found: impl IntoIterator<Item = (IndexKey, Handle)>,
     ) -> Result<(), Error> {
         let with = self.matched(peer)?;
-        let mut with = with.ok_or(Error::Shape { table: "matched" })?;
+        let with = with.filter(|with| with.match_id == *match_id);
+        let mut with = with.ok_or(Error::Superseded)?;
         for (person, handle) in found {
             let row = (with.epoch, peer, &person);
             self.links.put(&handle_key(&with.match_id, &handle), &row)?;

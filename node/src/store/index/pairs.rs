@@ -75,9 +75,13 @@ impl Index {
     /// Keeps how far the two have come.
     ///
     /// # Errors
-    /// If sled fails, or there is no such match.
-    pub fn keep_pair(&self, peer: &OdsCode, kept: Kept) -> Result<(), Error> {
-        let mut pair = self.the_pair(peer)?;
+    /// If sled fails, or a newer match has taken the place of this one.
+    pub fn keep_pair(
+        &self,
+        (peer, match_id): (&OdsCode, &MatchId),
+        kept: Kept,
+    ) -> Result<(), Error> {
+        let mut pair = self.the_pair(peer, match_id)?;
         if let Some(mut with) = self.matched(peer)? {
             with.batches = kept.answered;
             with.made = kept.taken.as_ref().map_or(with.made, |taken| taken.made);
@@ -90,15 +94,15 @@ impl Index {
     /// Keeps the entries of a batch of the peer's, and its tags for them, by tag. Blocks.
     ///
     /// # Errors
-    /// If the store fails, or there is no such match.
+    /// If the store fails, or a newer match has taken the place of this one.
     pub fn add_entries(
         &self,
-        peer: &OdsCode,
+        (peer, match_id): (&OdsCode, &MatchId),
         from: u32,
         entries: &Bytes,
         expected: &[(Tag, u32)],
     ) -> Result<(), Error> {
-        let mut pair = self.the_pair(peer)?;
+        let mut pair = self.the_pair(peer, match_id)?;
         pair.expected.push(self.sorted(expected)?);
         pair.batches.push((from, self.write(&entries.0)?));
         self.put_pair(peer, &pair)
@@ -107,9 +111,13 @@ impl Index {
     /// Keeps the tags the peer showed for our people in a batch, by tag. Blocks.
     ///
     /// # Errors
-    /// If the store fails, or there is no such match.
-    pub fn add_heard(&self, peer: &OdsCode, heard: &[(Tag, u32)]) -> Result<(), Error> {
-        let mut pair = self.the_pair(peer)?;
+    /// If the store fails, or a newer match has taken the place of this one.
+    pub fn add_heard(
+        &self,
+        (peer, match_id): (&OdsCode, &MatchId),
+        heard: &[(Tag, u32)],
+    ) -> Result<(), Error> {
+        let mut pair = self.the_pair(peer, match_id)?;
         pair.heard.push(self.sorted(heard)?);
         self.put_pair(peer, &pair)
     }
@@ -168,8 +176,10 @@ impl Index {
         pairs.apply()
     }
 
-    fn the_pair(&self, peer: &OdsCode) -> Result<Pair, Error> {
-        self.pair(peer)?.ok_or(Error::Shape { table: "pairs" })
+    /// What this very match left: a newer one may have taken its place meanwhile.
+    fn the_pair(&self, peer: &OdsCode, match_id: &MatchId) -> Result<Pair, Error> {
+        let pair = self.pair(peer)?.filter(|pair| pair.match_id == *match_id);
+        pair.ok_or(Error::Superseded)
     }
 
     fn put_pair(&self, peer: &OdsCode, pair: &Pair) -> Result<(), Error> {

@@ -69,14 +69,16 @@ impl Delta {
             return Err(Reason::Stale.into());
         }
         let last = self.kept.taken.as_ref();
-        let again = last.is_some_and(|last| last.number == said.number);
-        if let (true, Some(last)) = (again, last)
+        let known = last.is_some_and(|last| last.number == said.number);
+        if let (true, Some(last)) = (known, last)
             && last.batch.peek() != Ok(said.clone())
         {
             let (one, other) = (last.batch.clone(), batch);
             let evidence = Evidence::Batches(Box::new(Two { one, other }));
             return Err(Failed::with(Reason::TwoBatches, evidence).into());
         }
+        // Whoever lost the line asks again at once, and once: it costs what a new batch costs.
+        let again = known && self.told.taken == 0;
         let number = last.map_or(0, |last| last.number) + 1;
         let before = last.map_or(peer.made, |last| last.made);
         let next = said.number == number
