@@ -24,11 +24,13 @@ OURS = "Fairshare, adverts made before"
 OPENMINED = "OpenMined PSI, one-sided"
 SECRETFLOW = "SecretFlow ECDH, curve25519"
 FOURQ = "SecretFlow ECDH, FourQ"
+# By what `--only` calls them: name, module, curve.
 RIVALS = {
-    OPENMINED: ("openmined", None),
-    SECRETFLOW: ("secretflow", "CURVE_25519"),
-    FOURQ: ("secretflow", "CURVE_FOURQ"),
+    "openmined": (OPENMINED, "openmined", None),
+    "secretflow": (SECRETFLOW, "secretflow", "CURVE_25519"),
+    "fourq": (FOURQ, "secretflow", "CURVE_FOURQ"),
 }
+ALL = ["fairshare", *RIVALS]
 
 
 def number(text):
@@ -57,9 +59,9 @@ def told():
     )
     told.add_argument(
         "--only",
-        choices=["fairshare", "openmined", "secretflow"],
+        choices=ALL,
         action="append",
-        help="leave the others out; may be given twice",
+        help="leave the others out; may be given several times",
     )
     told.add_argument("--json", metavar="FILE", help="write every figure to FILE")
     told.add_argument(
@@ -74,7 +76,8 @@ def told():
     )
     told.add_argument("--fairshare", metavar="FILE", required=True, help=argparse.SUPPRESS)
     asked = told.parse_args()
-    asked.only = asked.only or ["fairshare", "openmined", "secretflow"]
+    asked.fairshare = os.path.abspath(asked.fairshare)
+    asked.only = asked.only or ALL
     if asked.paper and "fairshare" not in asked.only:
         told.error("--paper reckons from our own match: leave --only out, or name fairshare too")
     return asked
@@ -176,8 +179,8 @@ def one_size(asked, counts, place):
         finally:
             pair.end()
             shutil.rmtree(where, ignore_errors=True)
-    for name, (module, curve) in RIVALS.items():
-        if module in asked.only:
+    for called, (name, module, curve) in RIVALS.items():
+        if called in asked.only:
             with tempfile.TemporaryDirectory(dir=place) as where:
                 take(name, lambda: rival(module, curve, where, keys))
     return {"sizes": counts, "both": both, "results": results}
