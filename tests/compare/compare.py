@@ -285,7 +285,9 @@ def main():
     done = {"machine": machine(), "measured": []}
     print(done["machine"], flush=True)
     if os.getloadavg()[0] > 0.5:
-        say("Others use this machine: walls will be long, and CPU times too where cores are shared.")
+        say(
+            "Others use this machine: walls will be long, and CPU times too where cores are shared."
+        )
     held = True
     with tempfile.TemporaryDirectory(prefix="fairshare-compare-") as place:
         for counts in asked.sizes:

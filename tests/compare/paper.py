@@ -20,7 +20,7 @@ COUNCIL_PEOPLE = 40_000
 # many again come to a trust for the first time, are born or are referred.
 NEW_A_DAY = 0.002
 # protocol/src/limits.rs
-BATCHES = (64, 512, 4096)
+BATCHES = (64, 256, 1024, 4096)
 # Signatures and frames of one batch in both directions, beside entries, tags and proofs.
 BATCH_BYTES = 2_048
 CANARIES, FLOOR = 1_146, 2_048
@@ -127,8 +127,8 @@ def largest(regions):
 
 
 def amount(value):
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 999.5 or unit == "TB":
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if value < 999.5 or unit == "PB":
             return f"{value:.3g} {unit}"
         value /= 1000
 
@@ -175,7 +175,9 @@ def show(measured, organisations=None):
     every = [mesh(costs, [people for _, people in region])[1] for region in regions.values()]
     every = Use(*(sum(column) for column in zip(*every)))
     listed = sum(people for _, people in members) / 1e6
-    print(f"all England, {len(members):,} organisations, {listed:.0f} million people on their lists")
+    print(
+        f"all England, {len(members):,} organisations, {listed:.0f} million people on their lists"
+    )
     row("  every region for itself, all nodes", every)
     each, total = mesh(costs, [people for _, people in members])
     row("  everybody with everybody: a trust", max(each))
