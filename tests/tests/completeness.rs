@@ -68,7 +68,13 @@ fn every_member_is_accounted_for_in_every_answer() {
 
     // With both; then somebody comes, and somebody without a date of birth.
     here.ok(&["match"]);
-    people::write(here.dir(), "more", "rh8-more", &[later.clone()], 200);
+    people::write(
+        here.dir(),
+        "more",
+        "rh8-more",
+        std::slice::from_ref(&later),
+        200,
+    );
     here.ok(&["import", "more"]);
     let number = "https://fhir.nhs.uk/Id/nhs-number";
     let patient = serde_json::json!({

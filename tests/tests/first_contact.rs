@@ -37,7 +37,13 @@ fn who_has_just_come_is_asked_about_at_once_and_told_to_the_others_by_a_batch() 
     let trust = &federation.sites[0];
     // The practice holds them since long; the council does not; the trust has not met them.
     let newcomer = Somebody::numbered(40);
-    people::write(trust.dir(), "arrival", "late", &[newcomer.clone()], 1000);
+    people::write(
+        trust.dir(),
+        "arrival",
+        "late",
+        std::slice::from_ref(&newcomer),
+        1000,
+    );
 
     // Without a match there is nothing to continue: it says so, and what to do.
     trust.ok(&["import", "arrival"]);
@@ -52,7 +58,13 @@ fn who_has_just_come_is_asked_about_at_once_and_told_to_the_others_by_a_batch() 
 
     federation.match_all();
     let second = Somebody::numbered(41);
-    people::write(trust.dir(), "another", "later", &[second.clone()], 1000);
+    people::write(
+        trust.dir(),
+        "another",
+        "later",
+        std::slice::from_ref(&second),
+        1000,
+    );
     trust.ok(&["import", "another"]);
     let (_, found) = about(trust, &["find"], &second);
     assert!(
@@ -119,7 +131,13 @@ fn a_node_that_was_away_is_told_of_the_batches_it_missed_when_it_is_back() {
     federation.sites[1].stop();
     let newcomer = Somebody::numbered(45);
     let trust = &federation.sites[0];
-    people::write(trust.dir(), "arrival", "late", &[newcomer.clone()], 1000);
+    people::write(
+        trust.dir(),
+        "arrival",
+        "late",
+        std::slice::from_ref(&newcomer),
+        1000,
+    );
     trust.ok(&["import", "arrival"]);
     trust.ok(&["index", "make"]);
     let (_, found) = about(trust, &["find"], &newcomer);

@@ -14,6 +14,7 @@ use crate::ids::{FederationId, Handle, MatchId, Point};
 use crate::index::advert::own::{Blinding, Own, Slot};
 use crate::index::key::IndexKey;
 use crate::index::matching::links::Tables;
+use crate::index::matching::tags::Tag;
 use crate::index::matching::{self, Match};
 use crate::index::testing::people;
 

@@ -1,8 +1,9 @@
 //! What section 7 of protocol.md says of deltas, and every refusal, against a peer that does it.
 
 use super::*;
-use crate::index::delta::said::{Contact, list_hash};
+use crate::index::delta::said::{Batch, Contact, list_hash};
 use crate::index::matching::tags::{from_bytes, to_bytes};
+use crate::statement::Signed;
 
 fn two() -> Two {
     let mut two = Two::matched(0..40, 20..60);
