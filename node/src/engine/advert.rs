@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fairshare_protocol::codec::Bytes;
-use fairshare_protocol::ids::{OdsCode, Point};
+use fairshare_protocol::ids::{OdsCode, Point, PublicKey};
 use fairshare_protocol::index::advert::own::Own;
-use fairshare_protocol::index::advert::{Expected, Void, check_distinct};
+use fairshare_protocol::index::advert::{Expected, Void, check_distinct, check_kept};
 use fairshare_protocol::index::fetch::serve::{LoadChunk, Outcome as Served, Serve};
 use fairshare_protocol::index::fetch::{CheckWhole, Failure, Fetch, Outcome, Save};
 use fairshare_protocol::index::key::IndexKey;
@@ -265,14 +265,18 @@ pub async fn fetch(
     let mut effects = Fetching {
         index: node.index.clone(),
         peer: peer.clone(),
+        signer: keys.node,
     };
     let kept = (&node.journal, &node.store);
     let outcome = drive(machine, frames, kept, &mut effects).await?;
     match &outcome {
-        Outcome::Fetched(_) => node.index.complete(peer, now())?,
+        Outcome::Fetched(_) => {
+            let (index, peer) = (node.index.clone(), peer.clone());
+            spawn_blocking(move || index.complete(&peer, now())).await??;
+        }
         Outcome::Failed(Failure::TwoHeaders(evidence)) => node.index.accuse(evidence)?,
         // Found when all of it was here; of any other void advert nothing was kept.
-        Outcome::Failed(Failure::Void(Void::Identity | Void::Repeated)) => {
+        Outcome::Failed(Failure::Void(Void::Identity | Void::Repeated | Void::Withdrawn)) => {
             let (index, peer) = (node.index.clone(), peer.clone());
             spawn_blocking(move || index.forget_entries(&peer)).await??;
         }
@@ -301,6 +305,7 @@ fn taken(node: &Node, roster: &Roster, peer: &OdsCode) -> Result<BTreeSet<Point>
 struct Fetching {
     index: Index,
     peer: OdsCode,
+    signer: PublicKey,
 }
 
 impl Effects<Fetch> for Fetching {
@@ -314,8 +319,13 @@ impl Effects<Fetch> for Fetching {
     }
 
     async fn load(&mut self, CheckWhole: CheckWhole) -> Result<Result<(), Void>, Error> {
-        let (index, peer) = (self.index.clone(), self.peer.clone());
-        let check = move || Ok::<_, Error>(check_distinct(&index.peer_entries(&peer)?));
+        let (index, peer, signer) = (self.index.clone(), self.peer.clone(), self.signer);
+        let check = move || {
+            let entries = index.peer_entries(&peer)?;
+            let earlier = index.earlier_entries(&peer, &signer)?;
+            let distinct = check_distinct(&entries);
+            Ok::<_, Error>(distinct.and_then(|()| check_kept(&earlier, &entries)))
+        };
         spawn_blocking(check).await?
     }
 }

@@ -35,6 +35,7 @@ pub use self::steps::Steps;
 use super::{Error, Store, Table, blobs};
 
 mod adverts;
+mod generations;
 mod links;
 mod pairs;
 mod sorted;
@@ -135,6 +136,15 @@ impl Index {
     pub fn accuse(&self, evidence: &Evidence) -> Result<(), Error> {
         let name = hash::bytes(&codec::encode(evidence));
         self.evidence.put(name.as_bytes(), evidence)
+    }
+
+    /// What was kept as evidence against members.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn evidence(&self) -> Result<Vec<Evidence>, Error> {
+        let all = self.evidence.scan::<Evidence>(b"");
+        all.map(|row| Ok(row?.1)).collect()
     }
 
     /// Deletes what epochs before the one before `epoch` left: adverts with our key to them, what

@@ -5,9 +5,9 @@
 //! and keeps their secret side.
 //!
 //! An advert is void, and its member is shown as at fault, if its header is not what the roster
-//! says ([`Header::check`]), a chunk is not the one the header names, or an entry is the identity,
-//! not canonical, or there twice. Whether an entry is canonical shows when it is decompressed to be
-//! raised (`index::matching`): once is enough.
+//! says ([`Header::check`]), a chunk is not the one the header names, an entry is the identity,
+//! not canonical, or there twice, or one of an earlier generation is missing. Whether an entry is
+//! canonical shows when it is decompressed to be raised (`index::matching`): once is enough.
 
 use std::collections::BTreeSet;
 
@@ -264,6 +264,22 @@ pub fn check_distinct(entries: &[Point]) -> Result<(), Void> {
     Ok(())
 }
 
+/// Checks that every entry of an earlier generation is still there. One that left would tell all
+/// peers that somebody objected; and whoever may exchange entries asks after more people in an
+/// epoch than its cap allows.
+///
+/// # Errors
+/// If one is missing.
+pub fn check_kept(earlier: &[Point], entries: &[Point]) -> Result<(), Void> {
+    let mut sorted = entries.to_vec();
+    sorted.sort_unstable();
+    let there = |entry| sorted.binary_search(entry).is_ok();
+    match earlier.iter().all(there) {
+        true => Ok(()),
+        false => Err(Void::Withdrawn),
+    }
+}
+
 /// Why an advert does not count. Whoever published it is at fault, unless the epochs differ.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Void {
@@ -317,6 +333,9 @@ pub enum Void {
     /// An entry is there twice.
     #[error("an entry is there twice")]
     Repeated,
+    /// An entry of an earlier generation is gone.
+    #[error("an entry of an earlier generation is gone: nothing leaves an advert inside an epoch")]
+    Withdrawn,
 }
 
 impl Void {
@@ -335,6 +354,7 @@ impl Void {
             Self::Root => "advert-root",
             Self::Identity => "advert-identity",
             Self::Repeated => "advert-repeated",
+            Self::Withdrawn => "advert-withdrawn",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The client asks for the header, then for chunks a few at a time, from the first it does not
 //! hold: a fetch that was cut goes on where it stopped, if the header is still the same. Every
 //! chunk is checked against its hash when it arrives and saved at once; when all are there the
-//! whole is checked for repeats. Nothing secret travels: an advert is the same for every member.
+//! whole is checked for repeats, and for what is missing of an earlier generation. Nothing secret travels: an advert is the same for every member.
 //!
 //! | client | server |
 //! |---|---|
@@ -72,14 +72,16 @@ pub enum Held {
 /// What the client wants kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Save {
-    /// A new header: what was held of another advert of this member may go.
+    /// A new header: what was held of another advert of this member may go, except the last whole
+    /// one of this epoch, until this one is checked.
     Begin(Box<Signed<Header>>, Vec<Hash>),
     /// The entries of a chunk, 32 bytes each, after those of the chunks before it.
     Chunk(u32, Bytes),
 }
 
 /// What the client wants worked out once it has saved every chunk:
-/// [`check_distinct`](super::advert::check_distinct) over all its entries.
+/// [`check_distinct`](super::advert::check_distinct) over all its entries, and
+/// [`check_kept`](super::advert::check_kept) of those of an earlier generation, its batches included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckWhole;
 

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::generations::Earlier;
 use super::{Index, Sorted};
 use crate::store::{Error, blobs};
 
@@ -74,6 +75,8 @@ pub struct PeerAdvert {
     pub(super) entries: Vec<blobs::Key>,
     /// When all of it was here and checked.
     pub whole: Option<Timestamp>,
+    /// The last whole one of this epoch, until this one is whole: nothing of it may be missing.
+    pub(super) earlier: Option<Earlier>,
 }
 
 impl Index {
@@ -274,22 +277,6 @@ impl Index {
         })
     }
 
-    /// Begins a peer's new advert; what was here of another is removed.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn begin_peer(&self, peer: &OdsCode, header: Signed<Header>) -> Result<(), Error> {
-        let before = self.peer(peer)?;
-        let begun = PeerAdvert {
-            header,
-            entries: Vec::new(),
-            whole: None,
-        };
-        self.adverts.put(&peer_key(peer), &begun)?;
-        self.store.commit_now()?;
-        before.map_or(Ok(()), |before| self.remove(&before.entries))
-    }
-
     /// Adds the next chunk of a peer's advert. Blocks.
     ///
     /// # Errors
@@ -300,16 +287,6 @@ impl Index {
             return Err(Error::Shape { table: "adverts" });
         }
         held.entries.push(self.write(entries)?);
-        self.adverts.put(&peer_key(peer), &held)
-    }
-
-    /// Marks a peer's advert as whole and checked.
-    ///
-    /// # Errors
-    /// If the store fails, or nothing was begun.
-    pub fn complete(&self, peer: &OdsCode, now: Timestamp) -> Result<(), Error> {
-        let mut held = self.peer(peer)?.ok_or(Error::Shape { table: "adverts" })?;
-        held.whole = Some(now);
         self.adverts.put(&peer_key(peer), &held)
     }
 
@@ -326,21 +303,10 @@ impl Index {
             if of(&advert.header) {
                 self.adverts.remove(&key)?;
                 self.remove(&advert.entries)?;
+                self.remove(&advert.earlier.map_or_else(Vec::new, |it| it.entries))?;
             }
         }
         Ok(())
-    }
-
-    /// Forgets the entries of a peer's advert. Its header stays: the peer has signed it, and
-    /// whoever is allowed another for the same generation sees the first round of another match.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn forget_entries(&self, peer: &OdsCode) -> Result<(), Error> {
-        match self.peer(peer)? {
-            Some(held) => self.begin_peer(peer, held.header),
-            None => Ok(()),
-        }
     }
 
     /// The entries of a peer's advert that are here. Blocks.
@@ -379,7 +345,7 @@ impl Index {
         self.store.blobs().read(key, MAX_CHUNK_ENTRIES as u64 * 32)
     }
 
-    fn entries(&self, chunks: &[blobs::Key]) -> Result<Vec<Point>, Error> {
+    pub(super) fn entries(&self, chunks: &[blobs::Key]) -> Result<Vec<Point>, Error> {
         let mut entries = Vec::with_capacity(chunks.len() * MAX_CHUNK_ENTRIES);
         for key in chunks {
             let chunk = from_bytes(&self.chunk(key)?);
@@ -389,6 +355,6 @@ impl Index {
     }
 }
 
-fn peer_key(peer: &OdsCode) -> Vec<u8> {
+pub(super) fn peer_key(peer: &OdsCode) -> Vec<u8> {
     [PEER, peer.as_str().as_bytes()].concat()
 }

@@ -33,6 +33,13 @@ pub struct Pair {
     batches: Vec<(u32, blobs::Key)>,
 }
 
+impl Pair {
+    /// Where the entries of the peer's batches lie.
+    pub(super) fn batches(&self) -> Vec<blobs::Key> {
+        self.batches.iter().map(|(_, key)| key.clone()).collect()
+    }
+}
+
 impl Index {
     /// What the newest match with a peer left; none without a finished match.
     ///
@@ -188,7 +195,6 @@ impl Index {
 
     fn remove_pair(&self, pair: &Pair) -> Result<(), Error> {
         self.remove_sorted(pair.heard.iter().chain(&pair.expected))?;
-        let batches: Vec<_> = pair.batches.iter().map(|(_, key)| key.clone()).collect();
-        self.remove(&batches)
+        self.remove(&pair.batches())
     }
 }

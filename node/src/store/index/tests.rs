@@ -173,6 +173,46 @@ fn a_peers_advert_grows_chunk_by_chunk_and_is_used_only_when_whole() {
 }
 
 #[test]
+fn the_last_whole_advert_of_an_epoch_stays_until_the_next_is_whole() {
+    let here = here();
+    let (index, rng) = (&here.index, &mut rand::rng());
+    let peer = "L83024".parse().unwrap();
+    let (node, other) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+    let mut all = vec![here.own.clone()];
+    for _ in 0..2 {
+        let next = all.last().map(|own| own.next(Vec::new(), &node, NOW, rng));
+        all.push(next.unwrap().unwrap());
+    }
+    let fetch = |own: &Own| {
+        let advert = own.advert();
+        index.begin_peer(&peer, advert.signed().clone()).unwrap();
+        for number in 0..advert.header().chunks() {
+            let bytes = fairshare_protocol::index::advert::to_bytes(advert.chunk(number));
+            index.add_chunk(&peer, number, &bytes).unwrap();
+        }
+    };
+    let earlier = |key: &KeyPair| index.earlier_entries(&peer, &key.public()).unwrap();
+    fetch(&all[0]);
+    index.complete(&peer, NOW).unwrap();
+    assert_eq!(earlier(&node), []);
+    // The second is void: the third is held against the first.
+    fetch(&all[1]);
+    assert_eq!(earlier(&node), all[0].advert().entries());
+    index.forget_entries(&peer).unwrap();
+    fetch(&all[2]);
+    assert_eq!(earlier(&node), all[0].advert().entries());
+    assert_eq!(earlier(&other), [], "signed under another node key");
+    index.complete(&peer, NOW).unwrap();
+    assert_eq!(earlier(&node), []);
+    // An epoch later nothing binds.
+    let blinding = Blinding::generate(&FederationId::new([9; 32]), 5, rng);
+    let code = here.own.advert().header().member.clone();
+    let anew = Own::first(code, &blinding, Vec::new(), &node, NOW, rng).unwrap();
+    fetch(&anew);
+    assert_eq!(earlier(&node), []);
+}
+
+#[test]
 fn two_conversations_about_one_match_cannot_be_told_different_things() {
     let here = here();
     let (ours, theirs) = (Hash::new([1; 32]), Hash::new([2; 32]));

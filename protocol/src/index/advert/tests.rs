@@ -89,6 +89,26 @@ fn an_advert_holds_everybody_once_and_enough_canaries_in_no_order() {
 }
 
 #[test]
+fn the_next_generation_has_every_entry_of_the_one_before() {
+    let rng = &mut StdRng::seed_from_u64(6);
+    let own = make(&people(0..5), rng).unwrap();
+    let more = own.blinding().entries(&people(5..9));
+    let own = own.with_batch(more, &node(), NOW, rng).unwrap();
+    let more = own.blinding().entries(&people(9..11));
+    let next = own.next(more, &node(), NOW, rng).unwrap();
+    let mut earlier = own.advert().entries().to_vec();
+    earlier.extend_from_slice(&own.batches()[0].entries);
+    let entries = next.advert().entries();
+    assert_eq!(check_kept(&earlier, entries), Ok(()));
+    // One of the advert, one of its batch.
+    for gone in [earlier[0], earlier[2048]] {
+        let less: Vec<_> = entries.iter().copied().filter(|it| *it != gone).collect();
+        assert_eq!(check_kept(&earlier, &less), Err(Void::Withdrawn));
+    }
+    assert_eq!(check_kept(&[], entries), Ok(()));
+}
+
+#[test]
 fn a_stored_advert_is_restored_with_its_own_secret_side_only() {
     let rng = &mut StdRng::seed_from_u64(2);
     let own = make(&people(0..5), rng).unwrap();
