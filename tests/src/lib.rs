@@ -7,6 +7,8 @@
 )]
 
 pub mod harness;
+pub mod lying;
+pub mod mesh;
 pub mod needles;
 pub mod page;
 pub mod shared;

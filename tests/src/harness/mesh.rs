@@ -45,7 +45,7 @@ impl Peer {
     pub async fn start(code: &str, kind: MemberKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("home");
-        settle(&root, code, kind);
+        settle(&root, code, kind, 10_000);
         let node = Node::open(Home::open(&root).unwrap()).unwrap();
         let (network, events) = Network::start(Wires {
             key: node.keys.node.clone(),
@@ -96,14 +96,10 @@ pub async fn found(
     charter: impl FnOnce(&mut Charter),
     offer: impl Fn(&OdsCode, &mut Offer),
 ) {
-    let stewards = (1..=3).map(|n| (format!("S{n}").parse().unwrap(), seeded(n).public()));
-    let agreement = Hash::new([7; 32]);
-    let mut first = Charter::first(line("Test"), agreement, stewards.collect(), 2, now());
-    charter(&mut first);
-    let mut held = Statements::new(by_two(&first)).unwrap();
-    for (peer, n) in peers.iter().zip(10..) {
-        admit(&mut held, peer, n, &offer);
-    }
+    let members = peers
+        .iter()
+        .map(|peer| (&*peer.node, peer.address.as_str()));
+    let held = statements(members, charter, offer);
     for peer in peers {
         let acts = peer.node.membership.adopt(&held, now()).unwrap();
         peer.node.record(acts).await.unwrap();
@@ -120,8 +116,30 @@ pub async fn found(
     }
 }
 
-fn admit(held: &mut Statements, peer: &Peer, n: u8, offer: &impl Fn(&OdsCode, &mut Offer)) {
-    let (node, code) = (&peer.node, peer.node.code().clone());
+/// What founds a federation of nodes at these addresses and admits them all.
+pub(crate) fn statements<'a>(
+    members: impl Iterator<Item = (&'a Node, &'a str)>,
+    charter: impl FnOnce(&mut Charter),
+    offer: impl Fn(&OdsCode, &mut Offer),
+) -> Statements {
+    let stewards = (1..=3).map(|n| (format!("S{n}").parse().unwrap(), seeded(n).public()));
+    let agreement = Hash::new([7; 32]);
+    let mut first = Charter::first(line("Test"), agreement, stewards.collect(), 2, now());
+    charter(&mut first);
+    let mut held = Statements::new(by_two(&first)).unwrap();
+    for (member, n) in members.zip(10..) {
+        admit(&mut held, member, n, &offer);
+    }
+    held
+}
+
+fn admit(
+    held: &mut Statements,
+    (node, address): (&Node, &str),
+    n: u8,
+    offer: &impl Fn(&OdsCode, &mut Offer),
+) {
+    let code = node.code().clone();
     let admission = Decision::Admit(Admission {
         kind: node.config.kind,
         name: node.config.name.clone(),
@@ -145,7 +163,7 @@ fn admit(held: &mut Statements, peer: &Peer, n: u8, offer: &impl Fn(&OdsCode, &m
             seal: node.keys.seal.public(),
         }),
         Claim::Contact(Contact {
-            addresses: vec![line(&peer.address)],
+            addresses: vec![line(address)],
             exchange: reach.clone(),
             guardian: reach,
             dspt: Dspt::Met,
@@ -174,7 +192,8 @@ pub fn user() -> User {
     }
 }
 
-fn settle(root: &Path, code: &str, kind: MemberKind) {
+/// Makes the home of a node of this code, kind and population.
+pub(crate) fn settle(root: &Path, code: &str, kind: MemberKind, population: u64) {
     let desk = || Desk {
         name: line("The desk"),
         email: None,
@@ -184,7 +203,7 @@ fn settle(root: &Path, code: &str, kind: MemberKind) {
         ods: code.parse().unwrap(),
         kind,
         name: line(code),
-        population: 10_000,
+        population,
         listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
         announce: Vec::new(),
         organisation_key: None,
