@@ -115,7 +115,7 @@ impl Resource {
         let id = id_of(json, id)?;
         let label = label(kind, json);
         let patient = match subject {
-            Subject::Own => Some(patient::read(json, label.is_some(), rules.today)?),
+            Subject::Own => Some(patient::read(json, label.is_some(), rules.today, places)?),
             _ => None,
         };
         let identifiers = match (&patient, &subject) {

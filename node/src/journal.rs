@@ -31,8 +31,8 @@ mod writer;
 use check::{ENTRY, HEAD, Heads, Survey};
 pub use check::{Entries, read, verify};
 pub use error::Error;
-pub use lately::Lately;
 use lately::Peers;
+pub use lately::{Lately, over_cap};
 use writer::{MARK_EVERY, Progress, Shared, State};
 
 /// Name of the entries' file.

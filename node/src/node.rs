@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
+use crate::engine::coverage::Coverages;
 use crate::engine::drive::{self, now};
 use crate::engine::matching::Turns;
 use crate::engine::progress::Progress;
@@ -49,6 +50,8 @@ pub struct Node {
     pub index: Index,
     /// Our advert.
     pub adverts: Adverts,
+    /// How many of those who name a peer are linked with it.
+    pub coverages: Coverages,
     /// Whose turn it is to match.
     pub matching: Turns,
     /// Whose advert is being fetched.
@@ -94,6 +97,7 @@ impl Node {
             withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,
             adverts: Adverts::default(),
+            coverages: Coverages::default(),
             matching: Turns::default(),
             fetching: Turns::default(),
             answering: Turns::default(),

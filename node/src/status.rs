@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairshare_protocol::control::node::{
-    Connection, Disk, Federation, Holdings, IndexState, JournalState, PeerReport, Problem,
-    StatusReport,
+    Connection, Coverage, Disk, Federation, Holdings, IndexState, JournalState, PeerReport,
+    Problem, StatusReport,
 };
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::roster::{Member, Roster};
 
 use crate::engine::drive::now;
+use crate::journal::{self, Lately};
 use crate::network::PeerState;
 use crate::node::Node;
 use crate::store;
@@ -161,6 +162,8 @@ pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
     let states: BTreeMap<PublicKey, PeerState> =
         states.into_iter().map(|state| (state.key, state)).collect();
     let lately = node.journal.lately();
+    // A store that cannot be read is a problem of the node, told by `holdings`.
+    let coverages = node.coverages.now(node).await.ok().flatten();
     let others = roster
         .members()
         .filter(|member| member.code != *node.code());
@@ -170,9 +173,12 @@ pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
             let lately = lately.get(&member.code).cloned().unwrap_or_default();
             let contact = member.contact.as_ref();
             let addresses = contact.map(|it| it.addresses.iter().map(ToString::to_string));
-            // A store that cannot be read is a problem of the node, told by `holdings`.
+            let coverage = coverages.as_ref();
+            let coverage = coverage.and_then(|all| all.get(&member.code).copied());
             let matched = node.index.matched(&member.code).ok().flatten();
             PeerReport {
+                problems: between(member, &lately, matched.is_some(), coverage),
+                coverage,
                 now: now(),
                 code: member.code.clone(),
                 name: member.name.to_string(),
@@ -191,6 +197,31 @@ pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
             }
         })
         .collect()
+}
+
+/// What is not as it should be between a peer and us, connected or not.
+fn between(
+    member: &Member,
+    lately: &Lately,
+    matched: bool,
+    coverage: Option<Coverage>,
+) -> Vec<Problem> {
+    let code = &member.code;
+    let over = lately.over_cap.as_ref();
+    let over = over.and_then(|(at, word)| Some((at, journal::over_cap(word)?)));
+    let over = over.map(|(at, (fact, remedy))| Problem {
+        fact: format!("refused of {code} at {at}: {fact}"),
+        remedy: remedy.to_owned(),
+    });
+    let low = coverage.filter(|coverage| matched && coverage.is_low());
+    let low = low.map(|Coverage { named, linked }| Problem {
+        fact: format!("of {named} people here whose own record names {code}, {linked} are linked"),
+        remedy: format!(
+            "compare the lists with {code}: they differ, or it links alone; an audit on its \
+             premises tells (`fairshare index audit`)"
+        ),
+    });
+    over.into_iter().chain(low).collect()
 }
 
 fn is_up(peer: &PeerReport) -> bool {

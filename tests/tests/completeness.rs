@@ -33,7 +33,11 @@ fn every_member_is_accounted_for_in_every_answer() {
     let [both, ours_only, later, stranger, unnamed] =
         [25, 5, 100, 200, 300].map(Somebody::numbered);
     federation.import(200);
-    let here = &federation.sites[0];
+    let [here, practice, _] = &federation.sites[..] else {
+        unreachable!()
+    };
+    people::write(practice.dir(), "too", "l83024-too", &[later.clone()], 200);
+    practice.ok(&["import", "too"]);
 
     // Nobody was matched with.
     let found = find(here, &both);
@@ -95,15 +99,21 @@ fn every_member_is_accounted_for_in_every_answer() {
         assert_eq!(counted, [2, 2]);
         assert_eq!(found["completeness"]["people_not_indexable"], 1);
     }
-    for person in [&later, &unnamed] {
-        let (code, asked) = about(here, &["ask"], person);
-        let states = states(&asked);
-        assert_eq!((code, states), (0, [states[0]; 2]));
-        assert_eq!(
-            counted(&asked, &["asked", "answered", "members"]),
-            [0, 0, 2]
-        );
-    }
+    let (code, asked) = about(here, &["ask"], &unnamed);
+    assert_eq!((code, states(&asked)), (0, ["not-indexable"; 2]));
+    let names = ["asked", "answered", "members"];
+    assert_eq!(counted(&asked, &names), [0, 0, 2]);
+    // Who has just come is told to those asked; the practice has had them all along.
+    let (code, asked) = about(here, &["ask"], &later);
+    assert_eq!((code, states(&asked)), (0, ["not-linked", "delivered"]));
+    let names = [
+        "asked",
+        "answered",
+        "linked",
+        "not_linked",
+        "not_yet_indexed",
+    ];
+    assert_eq!(counted(&asked, &names), [1, 1, 1, 1, 0]);
     assert_eq!(
         about(here, &["ask"], &stranger).0,
         2,

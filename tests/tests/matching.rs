@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fairshare_node::engine::progress::Watch;
 use fairshare_node::engine::{finding, matching};
+use fairshare_node::status;
 use fairshare_protocol::control::index::FindState;
 use fairshare_protocol::index::advert::{Header, Void};
 use fairshare_protocol::index::fetch::Failure;
@@ -194,6 +195,18 @@ async fn a_void_advert_makes_no_room_for_another_header_of_the_same_generation()
     assert!(
         matches!(&void, matching::Error::Fetch(Failure::Void(void)) if over(void)),
         "{void}"
+    );
+    // It is journaled and shown with its remedy, also after a restart.
+    let peers = status::peers(&one.node).await;
+    assert_eq!(peers[0].errors[0].what, "refused: advert-over-cap");
+    let [over] = &peers[0].problems[..] else {
+        unreachable!("{:?}", peers[0].problems)
+    };
+    let fact = "its index has more entries than the roster allows";
+    assert!(over.fact.ends_with(fact), "{over:?}");
+    assert!(
+        over.remedy
+            .contains("the stewards can raise its population")
     );
     // Another order of entries: another match, another first round.
     let second = told(shown).await;

@@ -4,7 +4,7 @@ use fairshare_protocol::control::node::{self, Connection, PeerReport};
 use fairshare_protocol::control::{DEGRADED, Failure};
 use fairshare_protocol::ids::OdsCode;
 
-use super::peers::connection;
+use super::peers::{connection, show_problem};
 use crate::client::Client;
 use crate::output::{Page, Tone, ago, count};
 
@@ -68,15 +68,35 @@ fn show(page: &mut Page, peer: &PeerReport) {
         ("addresses", peer.addresses.join(", ")),
         ("index", index),
         ("links", links + &matched.unwrap_or_default()),
+        ("coverage", coverage(peer)),
         (
             "last exchange",
             peer.last_exchange.map_or_else(never, |at| ago(now, at)),
         ),
     ]);
+    for problem in &peer.problems {
+        page.gap();
+        show_problem(page, problem);
+    }
     if !peer.errors.is_empty() {
         page.gap();
         let rows = peer.errors.iter();
         let rows = rows.map(|error| vec![ago(now, error.at), error.what.clone()]);
         page.table(&["ERRORS", ""], rows.collect());
+    }
+}
+
+/// How many of those whose record names the peer are linked, in words.
+fn coverage(peer: &PeerReport) -> String {
+    let Some(coverage) = peer.coverage else {
+        return "not known yet: it is being counted, or waits for the next match".to_owned();
+    };
+    match coverage.percent() {
+        None => "nobody's record here names it".to_owned(),
+        Some(percent) => format!(
+            "{} of {} people whose record here names it are linked ({percent} %)",
+            count(coverage.linked),
+            count(coverage.named)
+        ),
     }
 }

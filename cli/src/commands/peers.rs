@@ -1,10 +1,10 @@
 //! `fairshare peers`
 
-use fairshare_protocol::control::node::{self, Connection, PeerReport};
+use fairshare_protocol::control::node::{self, Connection, PeerReport, Problem};
 use fairshare_protocol::control::{DEGRADED, Failure};
 
 use crate::client::Client;
-use crate::output::{ago, count};
+use crate::output::{Page, Tone, ago, count};
 
 /// How every peer is
 ///
@@ -31,10 +31,15 @@ impl Peers {
                 "SINCE",
                 "INDEX",
                 "LINKS",
+                "COVERAGE",
                 "LAST EXCHANGE",
                 "ERRORS",
             ];
             page.table(&head, peers.iter().map(row).collect());
+            for problem in peers.iter().flat_map(|peer| &peer.problems) {
+                page.gap();
+                show_problem(page, problem);
+            }
         });
         let up = |peer: &PeerReport| !peer.takes_part || peer.connection == Connection::Up;
         Ok(if peers.iter().all(up) { 0 } else { DEGRADED })
@@ -54,9 +59,21 @@ fn row(peer: &PeerReport) -> Vec<String> {
             .as_ref()
             .map_or_else(none, |index| age(index.made)),
         peer.links.map_or_else(none, count),
+        peer.coverage
+            .filter(|coverage| coverage.named > 0)
+            .map_or_else(none, |it| {
+                format!("{} of {}", count(it.linked), count(it.named))
+            }),
         peer.last_exchange.map_or_else(none, age),
         count(peer.errors.len() as u64),
     ]
+}
+
+/// What is not as it should be, and what to do.
+pub fn show_problem(page: &mut Page, problem: &Problem) {
+    let fact = page.tone(Tone::Bad, &problem.fact);
+    page.line(fact);
+    page.line(format_args!("  try: {}", problem.remedy));
 }
 
 /// Connected, or why not.

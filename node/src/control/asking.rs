@@ -72,6 +72,12 @@ pub async fn ask(
     // Of somebody withheld nobody is told who has not been.
     let withheld = withholding::is_withheld(node, &question.person);
     let withheld = withheld.map_err(|error| wrong(&error))?;
+    let there = |peer: &FindPeer| peer.state == FindState::Linked && wanted(&question.peers, peer);
+    if !known.iter().any(there) {
+        // Nobody may come to be asked, and whom a person is not linked with is told all the same.
+        let looked = finding::look(node, user, &question.person).await;
+        looked.map_err(|error| wrong(&error))?;
+    }
     let mut peers = Vec::new();
     let mut left_out = 0;
     let mut asked = JoinSet::new();
@@ -112,11 +118,6 @@ pub async fn ask(
             contacted.insert(peer.code.clone());
         }
         asked.spawn(async move { one(&node, &roster, &peer, plan).await });
-    }
-    if asked.is_empty() {
-        // Whom a person is not linked with is told: that is a look too.
-        let looked = finding::look(node, user, &question.person).await;
-        looked.map_err(|error| wrong(&error))?;
     }
     let total = asked.len() as u64;
     // Nobody waits for the slowest: what one member sends takes as long as that member likes.

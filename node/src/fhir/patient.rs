@@ -5,11 +5,16 @@ use fairshare_protocol::time::Date;
 use serde::{Deserialize, Serialize};
 
 use super::json::Json;
-use super::reference::{Identifier, NHS_NUMBER, is_nhs_number};
+use super::kind::Kind;
+use super::reference::{
+    By, Identifier, NHS_NUMBER, Name, Places, Target, follow, is_nhs_number, names,
+};
 use super::refusal::Refusal;
 
 /// The most identifiers of one person that are kept for finding them.
 const MAX_IDENTIFIERS: usize = 64;
+/// The most organisations and professionals of one person that are kept.
+const MAX_NAMED: usize = 16;
 /// Extensions that state whether an NHS number was traced (UK Core, and CareConnect before it).
 const VERIFICATION: [&str; 2] = [
     "Extension-UKCore-NHSNumberVerificationStatus",
@@ -25,6 +30,9 @@ pub struct Patient {
     pub nhs: Option<NhsNumber>,
     /// The index key, or why the person has none.
     pub key: Result<IndexKey, NotIndexable>,
+    /// Whose patient they are: their practice or practitioners, and the organisation that keeps
+    /// them.
+    pub named: Vec<Name>,
 }
 
 /// Why a person is not in the index. Names no value.
@@ -62,7 +70,12 @@ pub enum NotIndexable {
 }
 
 /// Reads a Patient as of `today`.
-pub(crate) fn read(resource: &Json<'_>, restricted: bool, today: Date) -> Result<Patient, Refusal> {
+pub(crate) fn read(
+    resource: &Json<'_>,
+    restricted: bool,
+    today: Date,
+    places: &Places,
+) -> Result<Patient, Refusal> {
     let mut identifiers = Vec::new();
     let mut numbers: Vec<NhsNumber> = Vec::new();
     let mut why = NotIndexable::NoNumber;
@@ -107,7 +120,40 @@ pub(crate) fn read(resource: &Json<'_>, restricted: bool, today: Date) -> Result
         identifiers,
         nhs,
         key,
+        named: named(resource, places),
     })
+}
+
+/// Whose patient somebody is, by reference, by identifier or contained.
+fn named(resource: &Json<'_>, places: &Places) -> Vec<Name> {
+    let organisation = |element: &Json<'_>| {
+        let kind = Kind::of("Organization").ok()?;
+        let by = By::Identifier(Identifier::read(element)?);
+        Some(Name { kind, by })
+    };
+    let mut found = Vec::new();
+    for element in ["generalPractitioner", "managingOrganization"]
+        .into_iter()
+        .flat_map(|name| resource.each(name))
+    {
+        found.extend(names(element, places));
+        // Most leave out the type: an ODS code says it all the same.
+        let untyped = element.member("type").is_none();
+        let identifier = element.member("identifier").filter(|_| untyped);
+        found.extend(identifier.and_then(organisation));
+        let inside = element.text_of("reference").map(|to| follow(to, places));
+        if let Some(Target::Contained(id)) = inside {
+            let all = resource.each("contained").iter();
+            let all = all.filter(|one| one.text_of("id") == Some(id));
+            found.extend(
+                all.flat_map(|one| one.each("identifier"))
+                    .filter_map(organisation),
+            );
+        }
+    }
+    found.retain(|name| name.kind.is_supporting());
+    found.truncate(MAX_NAMED);
+    found
 }
 
 /// The NHS number of an identifier element; none if there is no value, as when its absence is
@@ -188,6 +234,7 @@ mod tests {
             &Json::read(text).unwrap(),
             false,
             "2026-11-23".parse().unwrap(),
+            &Places::default(),
         )
         .unwrap()
     }
@@ -264,6 +311,34 @@ mod tests {
     }
 
     #[test]
+    fn whose_patient_somebody_is_is_read_in_every_way_it_is_written() {
+        let found = patient(
+            r##"{"generalPractitioner":[
+            {"reference":"Organization/o1"},
+            {"type":"Organization","identifier":{"system":"http://fhir.nhs.net/Id/ods-organization-code","value":"l83024 "}},
+            {"identifier":{"system":"https://fhir.nhs.uk/Id/ods-organization-code","value":"RH8"}},
+            {"reference":"#gp"}, {"reference":"PractitionerRole/r1"}, {"reference":"Patient/p"}],
+            "contained":[{"resourceType":"Organization","id":"gp","identifier":[{"system":"https://fhir.nhs.uk/Id/ods-site-code","value":"L83025"}]}],
+            "managingOrganization":{"reference":"https://elsewhere.example/Organization/o2"}}"##,
+        );
+        let words = found.named.iter().map(|name| match &name.by {
+            By::Id(id) => format!("{}/{id}", name.kind.name),
+            By::Identifier(one) => format!("{}|{}", one.system, one.value),
+        });
+        let ods = |code: &str| format!("{}|{code}", super::super::reference::ODS_CODE);
+        assert_eq!(
+            words.collect::<Vec<_>>(),
+            [
+                "Organization/o1".to_owned(),
+                ods("L83024"),
+                ods("RH8"),
+                ods("L83025"),
+                "PractitionerRole/r1".to_owned()
+            ]
+        );
+    }
+
+    #[test]
     fn two_different_numbers_and_a_restricted_patient_are_not_indexed() {
         let two = r#"{"birthDate":"1948-11-08","identifier":[
             {"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990001235"},
@@ -272,7 +347,8 @@ mod tests {
         let twice = two.replace("999 001 4965", "999 000 1235");
         assert!(patient(&twice).key.is_ok());
         let json = Json::read(&twice).unwrap();
-        let found = read(&json, true, "2026-11-23".parse().unwrap()).unwrap();
+        let today = "2026-11-23".parse().unwrap();
+        let found = read(&json, true, today, &Places::default()).unwrap();
         assert_eq!(found.key, Err(NotIndexable::Restricted));
     }
 }

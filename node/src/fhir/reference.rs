@@ -29,6 +29,25 @@ const NHS_NUMBER_TOO: [&str; 8] = [
     "2.16.840.1.113883.2.1.4.1",
 ];
 
+/// The system of ODS codes as UK Core writes it; its other spellings, and sites', are read as this
+/// one: all codes are one list.
+pub const ODS_CODE: &str = "https://fhir.nhs.uk/Id/ods-organization-code";
+
+/// Its spellings, in lower case without their scheme.
+const ODS_CODE_TOO: [&str; 4] = [
+    "fhir.nhs.uk/id/ods-organization-code",
+    "fhir.nhs.uk/id/ods-site-code",
+    "fhir.nhs.net/id/ods-organization-code",
+    "fhir.nhs.net/id/ods-site-code",
+];
+
+/// Whether identifiers of this system are ODS codes.
+fn is_ods_code(system: &str) -> bool {
+    let system = system.trim().trim_end_matches('/').to_ascii_lowercase();
+    let place = system.split_once("://").map_or("", |(_, place)| place);
+    ODS_CODE_TOO.contains(&place)
+}
+
 /// Whether identifiers of this system are NHS numbers.
 pub fn is_nhs_number(system: &str) -> bool {
     let system = system.trim().trim_end_matches('/').to_ascii_lowercase();
@@ -38,15 +57,22 @@ pub fn is_nhs_number(system: &str) -> bool {
 /// An identifier. Patient data: no `Display`, and a `Debug` that keeps the value back.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identifier {
-    /// Its system; [`NHS_NUMBER`] for NHS numbers however they were written.
+    /// Its system; [`NHS_NUMBER`] for NHS numbers and [`ODS_CODE`] for ODS codes however they were
+    /// written.
     pub system: String,
-    /// Its value; ten digits for valid NHS numbers.
+    /// Its value; ten digits for valid NHS numbers, capitals for ODS codes.
     pub value: String,
 }
 
 impl Identifier {
     /// The identifier of that system and value, in the one way we keep it.
     pub fn new(system: &str, value: &str) -> Self {
+        if is_ods_code(system) {
+            return Self {
+                system: ODS_CODE.to_owned(),
+                value: value.trim().to_ascii_uppercase(),
+            };
+        }
         if !is_nhs_number(system) {
             return Self {
                 system: system.to_owned(),

@@ -137,6 +137,7 @@ fn patient(
         nhs: facts.nhs,
         key: facts.key,
         identifiers: head.identifiers.clone(),
+        named: head.named.clone(),
     };
     tally.report.people.new += u64::from(filing.person(id, &person)?);
     tally.indexed(head, facts.why);

@@ -274,6 +274,7 @@ impl Reading<'_> {
             self.records
                 .identifier_name(resource.kind.name, &one.system, &one.value)
         });
+        let named = resource.patient.iter().flat_map(|patient| &patient.named);
         let known = self.filing.hash_of(&name)?;
         let head = Head {
             file: origin.number,
@@ -304,6 +305,7 @@ impl Reading<'_> {
                 key: patient.key.ok(),
                 why: patient.key.err(),
             }),
+            named: named.map(|name| self.records.name_of(name)).collect(),
             has_body: known != Some(hash),
         };
         self.staging.push(&head, text.as_bytes())?;

@@ -57,6 +57,8 @@ pub(super) struct Head {
     pub(super) identifiers: Vec<Named>,
     pub(super) attachments: Vec<Beside>,
     pub(super) patient: Option<Facts>,
+    /// If it is a Patient, names of the organisations and professionals whose patient that is.
+    pub(super) named: Vec<Named>,
     /// Whether its bytes are among the bodies; not if they are those already held.
     pub(super) has_body: bool,
 }

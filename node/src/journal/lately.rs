@@ -18,6 +18,28 @@ pub struct Lately {
     pub exchanged: Option<Timestamp>,
     /// The latest errors, newest first.
     pub errors: VecDeque<PeerError>,
+    /// The last time it gave more than it may, and the code under which that was refused; none
+    /// once something of it was taken since.
+    pub over_cap: Option<(Timestamp, String)>,
+}
+
+/// What a refusal for being over a cap says, and what to do; none for other refusals.
+pub fn over_cap(code: &str) -> Option<(&'static str, &'static str)> {
+    let roster = "ask it how many people it holds; the stewards can raise its population in the \
+                  roster";
+    match code {
+        "advert-over-cap" => Some(("its index has more entries than the roster allows", roster)),
+        "batch-over-cap" => Some((
+            "with the people it added its index has more entries than the roster allows",
+            roster,
+        )),
+        "over-additions" => Some((
+            "it added more people in a day than the charter allows",
+            "ask it why; what it may add in a day is for the charter to say, and the rest comes \
+             later",
+        )),
+        _ => None,
+    }
 }
 
 /// Every peer, lately.
@@ -41,7 +63,20 @@ impl Peers {
             Act::Refused {
                 peer: Some(peer),
                 what,
-            } => return self.note(peer, entry.at, format!("refused: {what}")),
+            } => {
+                if over_cap(what).is_some()
+                    && let Some(lately) = self.of(peer)
+                {
+                    lately.over_cap = Some((entry.at, what.clone()));
+                }
+                return self.note(peer, entry.at, format!("refused: {what}"));
+            }
+            Act::Matched { peer, .. } | Act::Taken { peer, .. } => {
+                if let Some(lately) = self.of(peer) {
+                    lately.over_cap = None;
+                }
+                return;
+            }
             _ => return,
         };
         if let Some(lately) = self.of(peer) {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fairshare_protocol::codec;
-use fairshare_protocol::ids::Hash;
+use fairshare_protocol::ids::{Hash, MatchId};
 use fairshare_protocol::journal::MAX_ENTRY;
 use fairshare_protocol::time::DAY;
 
@@ -297,8 +297,48 @@ fn what_it_says_of_a_peer_is_the_same_after_opening_again() {
         errors,
         ["fault 8", "fault 7", "fault 6", "fault 5", "fault 4"]
     );
+    assert_eq!(of.over_cap, None);
     drop(journal);
     assert_eq!(open(&dir).unwrap().0.lately(), lately);
+}
+
+#[test]
+fn a_refusal_for_being_over_a_cap_is_remembered_until_a_match_is_made() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("journal");
+    let peer = || "L83024".parse::<OdsCode>().unwrap();
+    let (journal, _) = open(&dir).unwrap();
+    let over = |what: &str| Act::Refused {
+        peer: Some(peer()),
+        what: what.to_owned(),
+    };
+    let then = |at: u64, act: Act| {
+        let receipt = journal.append(act, Timestamp(at)).unwrap();
+        journal.commit(receipt).unwrap();
+        journal.lately()[&peer()].over_cap.clone()
+    };
+    assert_eq!(then(1, over("advert-root")), None);
+    let first = then(2, over("advert-over-cap")).unwrap();
+    assert_eq!(first, (Timestamp(2), "advert-over-cap".to_owned()));
+    // Other errors do not push it out.
+    for at in 3..20 {
+        assert_eq!(then(at, over("advert-root")), Some(first.clone()));
+    }
+    let second = then(20, over("over-additions"));
+    assert_eq!(second, Some((Timestamp(20), "over-additions".to_owned())));
+    drop(journal);
+    let (journal, _) = open(&dir).unwrap();
+    assert_eq!(journal.lately()[&peer()].over_cap, second);
+    let matched = Act::Matched {
+        peer: peer(),
+        match_id: MatchId::new([0; 32]),
+        links: 1,
+        ours_only: 0,
+        theirs_only: 0,
+    };
+    let receipt = journal.append(matched, Timestamp(21)).unwrap();
+    journal.commit(receipt).unwrap();
+    assert_eq!(journal.lately()[&peer()].over_cap, None);
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct Person {
     pub key: Option<IndexKey>,
     /// Names of everything a reference may name them by.
     pub(crate) identifiers: Vec<Named>,
+    /// Names of the organisations and professionals whose patient they are.
+    pub(crate) named: Vec<Named>,
 }
 
 impl fmt::Debug for Person {

@@ -143,10 +143,47 @@ pub struct PeerReport {
     pub matched: Option<Timestamp>,
     /// How far a match with it is, if one is under way.
     pub matching: Option<MatchState>,
+    /// How many of those whose own record names the peer are linked; none while it is counted,
+    /// and until the newest indexes of the two are matched.
+    pub coverage: Option<Coverage>,
     /// When we last exchanged, either way.
     pub last_exchange: Option<Timestamp>,
     /// The latest errors, newest first.
     pub errors: Vec<PeerError>,
+    /// What is not as it should be between the two.
+    pub problems: Vec<Problem>,
+}
+
+/// Of the people whose own record names a peer, how many are linked with it (protocol.md section
+/// 3). Counts those who were in this node's index when the two were last matched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// People whose record names the peer.
+    pub named: u64,
+    /// Of these, linked.
+    pub linked: u64,
+}
+
+/// Fewer people than this tell nothing by their share.
+const FEW: u64 = 20;
+/// Fewer of a hundred deserve a look: the two lists differ, or the peer's entries are such that it
+/// links alone.
+const LOW_PERCENT: u64 = 80;
+
+impl Coverage {
+    /// The share that is linked, in whole percent; none if nobody is named.
+    pub const fn percent(&self) -> Option<u64> {
+        match self.named {
+            0 => None,
+            named => Some(self.linked * 100 / named),
+        }
+    }
+
+    /// Whether so few are linked that it deserves a look.
+    pub const fn is_low(&self) -> bool {
+        // Counts of people: far from overflow.
+        self.named >= FEW && self.linked * 100 < self.named * LOW_PERCENT
+    }
 }
 
 /// Whether a peer is connected.
@@ -190,4 +227,24 @@ pub struct PeerError {
     pub at: Timestamp,
     /// What, without patient data.
     pub what: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_is_low_below_four_in_five_of_at_least_twenty() {
+        for (named, linked, percent, low) in [
+            (0, 0, None, false),
+            (19, 0, Some(0), false),
+            (20, 15, Some(75), true),
+            (20, 16, Some(80), false),
+            (1000, 799, Some(79), true),
+            (1000, 1000, Some(100), false),
+        ] {
+            let coverage = Coverage { named, linked };
+            assert_eq!((coverage.percent(), coverage.is_low()), (percent, low));
+        }
+    }
 }

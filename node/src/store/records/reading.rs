@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 
 use fairshare_protocol::category::Category;
-use fairshare_protocol::ids::PersonId;
+use fairshare_protocol::ids::{OdsCode, PersonId};
 use fairshare_protocol::index::key::{IndexKey, NhsNumber};
 use fairshare_protocol::time::Timestamp;
 
+use crate::fhir::reference::ODS_CODE;
 use crate::store::blobs::pack;
 
 use super::{
@@ -222,6 +223,23 @@ impl Records {
             }
         }
         Ok(found.into_values().collect())
+    }
+
+    /// Everything an organisation may be named by here: its ODS code, and each resource that has it.
+    pub(crate) fn organisation_names(&self, code: &OdsCode) -> Result<BTreeSet<Named>, Error> {
+        let name = self.identifier_name("Organization", ODS_CODE, code.as_str());
+        let resources = self.inner().tables.identifiers.keys(&name);
+        let mut names = BTreeSet::from([name]);
+        for key in resources {
+            names.insert(tail(&key?));
+        }
+        Ok(names)
+    }
+
+    /// What a resource about nobody references: the organisation of a role, what a site is part of.
+    pub(crate) fn references_of(&self, name: &Named) -> Result<Vec<Named>, Error> {
+        let found = self.supporting(name)?;
+        Ok(found.map(|record| record.references).unwrap_or_default())
     }
 
     fn supporting(&self, name: &Named) -> Result<Option<Record>, Error> {
