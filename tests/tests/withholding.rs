@@ -511,7 +511,7 @@ async fn an_objection_follows_a_person_whose_number_comes_later_or_is_corrected(
     trust
         .import(&[patient(9, Some("1951-02-03")), patient(10, None)])
         .await;
-    assert_eq!(withholding::index_keys(node).unwrap(), [key(10)].into());
+    assert_eq!(withholding::index_keys(node).unwrap(), [key(10)]);
     let list = tell(
         node,
         fairshare_protocol::control::withholding::ListWithheld {},

@@ -78,23 +78,24 @@ pub fn is_withheld(node: &Node, key: &IndexKey) -> Result<bool, Error> {
     Ok(held(node, key)?.why.is_some())
 }
 
-/// The index keys of everybody who may be in an advert: not of people withheld, nor of those known
-/// only through masked services.
+/// The index keys of everybody who may be in an advert, each once and in order: not of people
+/// withheld, nor of those known only through masked services.
 ///
 /// # Errors
 /// If the store fails.
-pub fn index_keys(node: &Node) -> Result<BTreeSet<IndexKey>, Error> {
+pub fn index_keys(node: &Node) -> Result<Vec<IndexKey>, Error> {
     let (keys, people) = node.withheld.names()?;
     let mut served = BTreeSet::new();
     for mark in masked(node)?.iter() {
         served.extend(node.records.served(mark)?);
     }
-    let mut all = BTreeSet::new();
+    // A list, for there are millions of them.
+    let mut all = Vec::new();
     let mut out = BTreeSet::new();
     let mut perhaps = BTreeSet::new();
     node.records.each_person(|id, person| {
         let Some(key) = person.key else { return };
-        all.insert(key);
+        all.push(key);
         let named = || !keys.is_empty() && keys.contains(&node.withheld.key_name(&key));
         if people.contains(&id) || named() {
             out.insert(key);
@@ -108,6 +109,8 @@ pub fn index_keys(node: &Node) -> Result<BTreeSet<IndexKey>, Error> {
         }
     }
     all.retain(|key| !out.contains(key));
+    all.sort_unstable();
+    all.dedup();
     Ok(all)
 }
 

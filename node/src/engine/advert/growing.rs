@@ -87,7 +87,6 @@ pub(super) fn grow(
     there.par_sort_unstable();
     let mut new = withholding::index_keys(node)?;
     new.retain(|key| there.binary_search(key).is_err());
-    let mut new: Vec<_> = new.into_iter().collect();
     drop(there);
     let same = |ours: &Ours, ground| {
         Grown::Same(Arc::new(Ours {
@@ -109,10 +108,10 @@ pub(super) fn grow(
             return Ok(same(ours, ground));
         }
     }
-    let entries: Vec<Point> = new
-        .par_chunks(RUN)
-        .flat_map_iter(|run| blinding.entries(run))
-        .collect();
+    // In place: what is collected from many threads is held twice.
+    let mut entries = vec![Point::new([0; 32]); new.len()];
+    let runs = entries.par_chunks_mut(RUN).zip(new.par_chunks(RUN));
+    runs.for_each(|(entries, run)| entries.copy_from_slice(&blinding.entries(run)));
     let key = &node.keys.node;
     let made = match (&before, by_batches) {
         (Some(ours), Some(_)) => {
