@@ -37,6 +37,8 @@ pub const MAX_PENDING_JOINS: usize = 256;
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the other side of a conversation may stay silent.
 pub const SILENCE: Duration = Duration::from_secs(30);
+/// How often a side that is at work says so, for the other to wait.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(SILENCE.as_secs() / 3);
 /// How far ahead of the reader's clock a statement may be dated.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 /// Bulk streams must move at least [`FLOOR_BYTES`] in this time.

@@ -8,7 +8,7 @@ use fairshare_protocol::ids::{OdsCode, Point, PublicKey};
 use fairshare_protocol::index::advert::own::Own;
 use fairshare_protocol::index::advert::{Expected, Void, check_distinct, check_kept};
 use fairshare_protocol::index::fetch::serve::{LoadChunk, Outcome as Served, Serve};
-use fairshare_protocol::index::fetch::{CheckWhole, Failure, Fetch, Outcome, Save};
+use fairshare_protocol::index::fetch::{CheckWhole, Failure, Fetch, Outcome, Save, working};
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::roster::Roster;
@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 use self::growing::{Fresh, Grown, grow};
-use super::drive::{Effects, Error, drive, now};
+use super::drive::{Effects, Error, drive, meanwhile, now};
 use super::withholding::Ground;
 use crate::network::Frames;
 use crate::node::Node;
@@ -196,14 +196,18 @@ fn stored(node: &Node) -> Result<Option<Arc<Ours>>, Error> {
 ///
 /// # Errors
 /// If this node cannot do its part.
-pub async fn serve(node: &Arc<Node>, peer: &OdsCode, frames: Frames) -> Result<Served, Error> {
+pub async fn serve(node: &Arc<Node>, peer: &OdsCode, mut frames: Frames) -> Result<Served, Error> {
     let roster = node.membership.roster();
     let may = |roster: &&Arc<Roster>| {
         let terms = roster.terms(node.code(), peer);
         terms.is_ok_and(|terms| terms.may_match)
     };
     let ours = match roster.as_ref().filter(may) {
-        Some(roster) => Some(node.adverts.standing(node, roster).await?),
+        Some(roster) => {
+            // The first of an epoch takes its time.
+            let made = node.adverts.standing(node, roster);
+            Some(meanwhile(&mut frames, &working(), made).await?)
+        }
         None => None,
     };
     let served = ours.as_ref();

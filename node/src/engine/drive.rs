@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::SystemTime;
 
 use fairshare_protocol::conversation::{Conversation, Input, Output};
-use fairshare_protocol::limits::MAX_BULK_FRAME;
+use fairshare_protocol::limits::{MAX_BULK_FRAME, SIGN_OF_LIFE};
 use fairshare_protocol::time::Timestamp;
 
 use crate::journal::{self, Journal};
@@ -117,6 +117,21 @@ pub async fn part<C: Conversation, E: Effects<C>>(
             return Err(Error::Broken(
                 "a conversation went on after its line was lost",
             ));
+        }
+    }
+}
+
+/// Does what must be done before a machine can run, and lets the other side know that it is not
+/// forgotten: `sign` says so.
+pub async fn meanwhile<T>(frames: &mut Frames, sign: &[u8], work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(SIGN_OF_LIFE) => {
+                // A line that is lost shows when the machine runs.
+                let _ = frames.send(sign).await;
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! | client | server |
 //! |---|---|
-//! | `AskHeader` | `Header`, or `NoAdvert` |
+//! | `AskHeader` | `Header`, or `NoAdvert`; `Working` as long as it is being made |
 //! | `AskChunks {from, count}` | that many `Chunk`s |
 //! | closes the stream | |
 
@@ -19,7 +19,7 @@ use crate::codec::{self, Bytes};
 use crate::conversation::{Conversation, Input, Output};
 use crate::ids::{Hash, OdsCode};
 use crate::journal::Act;
-use crate::limits::{MAX_BULK_FRAME, SILENCE};
+use crate::limits::{MATCH_PATIENCE, MAX_BULK_FRAME, SILENCE};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
@@ -56,6 +56,14 @@ pub enum Frame {
         /// Its entries, 32 bytes each.
         entries: Bytes,
     },
+    /// Server: making the advert; please wait.
+    Working,
+}
+
+/// The frame by which a server that is making its advert asks for patience: every
+/// [`SIGN_OF_LIFE`](crate::limits::SIGN_OF_LIFE).
+pub fn working() -> Vec<u8> {
+    codec::encode(&Frame::Working)
 }
 
 /// What we hold of a member's advert before we ask.
@@ -158,6 +166,8 @@ pub struct Fetch {
     held: Held,
     state: State,
     heard: Timestamp,
+    /// When it last got on.
+    moved: Timestamp,
 }
 
 enum State {
@@ -186,12 +196,14 @@ impl Fetch {
             held,
             state: State::Idle,
             heard: Timestamp(0),
+            moved: Timestamp(0),
         }
     }
 
     fn received(&self, state: State, frame: &[u8], out: &mut Vec<Output<Self>>) -> Step {
         let frame = codec::decode(frame, MAX_BULK_FRAME).map_err(|_| Failure::Malformed)?;
         match (state, frame) {
+            (State::Header, Frame::Working) => Ok(State::Header),
             (State::Header, Frame::NoAdvert) => Err(Outcome::NoAdvert),
             (State::Header, Frame::Header { header, chunks }) => self.header(header, chunks, out),
             (State::Chunks(state), Frame::Chunk { number, entries }) => {
@@ -296,6 +308,9 @@ impl Conversation for Fetch {
         let mut out = Vec::new();
         let state = std::mem::replace(&mut self.state, State::Over);
         self.heard = now;
+        if !matches!(&input, Input::Received(frame) if *frame == working()) {
+            self.moved = now;
+        }
         let step = match (state, input) {
             (State::Over, _) => return out,
             (State::Idle, Input::Opened) => {
@@ -332,7 +347,9 @@ impl Conversation for Fetch {
 
     fn deadline(&self) -> Option<Timestamp> {
         match self.state {
-            State::Header | State::Chunks(_) => Some(self.heard + SILENCE),
+            State::Header | State::Chunks(_) => {
+                Some((self.heard + SILENCE).min(self.moved + MATCH_PATIENCE))
+            }
             State::Idle | State::Checking(_) | State::Over => None,
         }
     }

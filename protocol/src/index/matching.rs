@@ -34,7 +34,6 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -56,7 +55,7 @@ use crate::crypto::dleq::Proof;
 use crate::crypto::sign::KeyPair;
 use crate::ids::{Hash, OdsCode, PublicKey};
 use crate::journal::Act;
-use crate::limits::{MATCH_PATIENCE, MAX_BULK_FRAME, SILENCE};
+use crate::limits::{MATCH_PATIENCE, MAX_BULK_FRAME, SIGN_OF_LIFE, SILENCE};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
@@ -72,8 +71,6 @@ pub mod tags;
 
 /// Frames that may wait while a job runs. Nobody who keeps to the sequence sends more.
 const MAX_INBOX: usize = 4;
-/// How often a side that is at work says so.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(SILENCE.as_secs() / 3);
 
 /// What a match needs to begin.
 pub struct Setup {
@@ -197,7 +194,7 @@ impl Match {
         match input {
             Input::Received(frame) => {
                 self.heard = now;
-                if frame == codec::encode(&Frame::Working) {
+                if frame == working() {
                     return Ok(());
                 }
                 self.moved = now;
@@ -363,6 +360,11 @@ impl Conversation for Match {
             _ => Some((self.heard + SILENCE).min(self.moved + MATCH_PATIENCE)),
         }
     }
+}
+
+/// The frame by which a side that is not ready yet asks for patience: every [`SIGN_OF_LIFE`].
+pub fn working() -> Vec<u8> {
+    codec::encode(&Frame::Working)
 }
 
 fn send(frame: &Frame) -> Output<Match> {

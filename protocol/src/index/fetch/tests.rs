@@ -10,6 +10,7 @@ use crate::conversation::pair::{End, Side, run};
 use crate::crypto::sign::KeyPair;
 use crate::ids::{FederationId, Point};
 use crate::index::advert::{Advert, check_distinct, from_bytes, to_bytes};
+use crate::limits::SIGN_OF_LIFE;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -310,4 +311,19 @@ fn nonsense_and_silence_end_a_fetch_by_name() {
             "{ask:?}"
         );
     }
+}
+
+#[test]
+fn a_server_that_makes_its_advert_is_waited_for_while_it_says_so_but_not_for_ever() {
+    let rng = &mut StdRng::seed_from_u64(1);
+    let mut fetch = Fetch::new(expected(), Held::Nothing);
+    fetch.handle(Input::Opened, NOW, rng);
+    let mut now = NOW;
+    while now + SIGN_OF_LIFE < NOW + MATCH_PATIENCE {
+        now = now + SIGN_OF_LIFE;
+        assert!(fetch.deadline() > Some(now), "it is heard in time");
+        let out = fetch.handle(Input::Received(working()), now, rng);
+        assert!(out.is_empty());
+    }
+    assert_eq!(fetch.deadline(), Some(NOW + MATCH_PATIENCE));
 }
