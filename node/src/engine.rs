@@ -18,4 +18,5 @@ pub mod progress;
 pub mod roster;
 pub mod sessions;
 pub mod showing;
+pub mod turns;
 pub mod withholding;

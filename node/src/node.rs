@@ -12,8 +12,8 @@ use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::coverage::Coverages;
 use crate::engine::drive::{self, now};
-use crate::engine::matching::Turns;
 use crate::engine::progress::Progress;
+use crate::engine::turns::{Begun, Turns};
 use crate::home::keys::{self, Keys};
 use crate::home::{self, Home};
 use crate::journal::{self, Journal};
@@ -56,10 +56,16 @@ pub struct Node {
     pub matching: Turns,
     /// Whose advert is being fetched.
     pub fetching: Turns,
-    /// Whose turn it is to be answered a match.
-    pub answering: Turns,
-    /// Whose turn it is to be told of new people.
+    /// With whom a match is under way, whoever began it.
+    pub conversing: Turns,
+    /// Which matches peers began.
+    pub begun: Begun,
+    /// Whose entries are being raised.
+    pub raising: Turns,
+    /// Whose turn it is to be told of new people, or to tell us.
     pub telling: Turns,
+    /// What peers tell us of new people.
+    pub told: Begun,
     /// How many matches may be under way at once: those begun here, and those answered.
     pub room: [Semaphore; 2],
     /// How far matches are.
@@ -100,8 +106,11 @@ impl Node {
             coverages: Coverages::default(),
             matching: Turns::default(),
             fetching: Turns::default(),
-            answering: Turns::default(),
+            conversing: Turns::default(),
+            begun: Begun::default(),
+            raising: Turns::default(),
             telling: Turns::default(),
+            told: Begun::default(),
             room: [Semaphore::new(1), Semaphore::new(2)],
             progress: Progress::default(),
             stir: Notify::new(),

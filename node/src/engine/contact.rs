@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use fairshare_protocol::exchange::ask::{Pair, Plan};
 use fairshare_protocol::ids::OdsCode;
-use fairshare_protocol::wire;
 
 use super::asking::{self, Asked};
 use super::drive;
@@ -32,21 +31,16 @@ pub enum Contacted {
 /// If this node cannot do its part.
 pub async fn ask(node: &Arc<Node>, pair: &Pair, mut plan: Plan) -> Result<Contacted, drive::Error> {
     let began = Instant::now();
-    let network = node.network();
-    let network = network.ok_or(drive::Error::Broken("the node has no network"))?;
-    let mut frames = match network.open(&pair.peer_key, wire::CONTACT).await {
-        Ok(frames) => frames,
-        Err(error) => return Ok(Contacted::Failed(error.into())),
-    };
-    match delta::contact(node, &pair.peer, plan.subject.key, &mut frames).await {
-        Ok(true) => {}
-        Ok(false) => {
+    let with = (&pair.peer, &pair.peer_key);
+    let frames = match delta::contact(node, with, plan.subject.key).await {
+        Ok((true, frames)) => frames,
+        Ok((false, mut frames)) => {
             let _ = frames.finish().await;
             return Ok(Contacted::NotLinked);
         }
         Err(matching::Error::Ours(error)) => return Err(error),
         Err(error) => return Ok(Contacted::Failed(error)),
-    }
+    };
     let link = node.index.handle(&plan.subject.key, &pair.peer)?;
     let link = link.ok_or(drive::Error::Broken("a link that was proved is not there"))?;
     (plan.match_id, plan.handle) = link;
@@ -64,11 +58,7 @@ pub async fn answer(
     pair: Pair,
     mut frames: Frames,
 ) -> Result<(), matching::Error> {
-    let told = {
-        let turn = node.telling.with(peer);
-        let _turn = turn.lock().await;
-        delta::take(node, peer, &mut frames).await?
-    };
+    let told = delta::take(node, peer, &mut frames).await?;
     if told.links > 0 {
         let ended = asking::answer(node, pair, frames).await?;
         tracing::info!(%peer, reply = ?ended.reply, fault = ?ended.fault, "answered a first contact");

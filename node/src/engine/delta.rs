@@ -2,6 +2,7 @@
 //! one entry alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairshare_protocol::ids::{Handle, OdsCode, PublicKey};
 use fairshare_protocol::index::advert::cap;
@@ -27,19 +28,45 @@ use crate::store::index::Index;
 
 /// Entries raised in one go by one thread.
 const RUN: usize = 64;
+/// How long something that is all but over takes.
+const ALL_BUT_OVER: Duration = Duration::from_secs(1);
 
 /// Gives a peer our batches it has not answered, and takes its.
 ///
 /// # Errors
 /// Why it was broken off; what was answered before stands.
 pub(super) async fn begin(node: &Arc<Node>, peer: &OdsCode, ready: &Ready) -> Result<Told, Error> {
-    let turn = node.telling.with(peer);
-    let _turn = turn.lock().await;
-    let mut frames = ready.open(node, wire::DELTA).await?;
-    let telling = Telling::new(node, peer, Arc::clone(&ready.ours), None)?;
-    let told = telling.run(node, Part::Beginner, &mut frames).await?;
-    let _ = frames.finish().await;
-    Ok(told)
+    loop {
+        let begun = async {
+            let turn = node.telling.with(peer);
+            let _turn = turn.lock().await;
+            let mut frames = ready.open(node, wire::DELTA).await?;
+            let telling = Telling::new(node, peer, Arc::clone(&ready.ours), None)?;
+            let told = telling.run(node, Part::Beginner, &mut frames).await?;
+            let _ = frames.finish().await;
+            Ok(told)
+        };
+        tokio::select! {
+            told = begun => return told,
+            () = crossed(node, peer) => node.told.quiet(peer).await,
+        }
+    }
+}
+
+/// Returns when what we tell a peer waits for what it tells us at the same time: that of the member
+/// whose code sorts first goes on, and the other begins again after it.
+async fn crossed(node: &Node, peer: &OdsCode) {
+    if node.code() < peer {
+        return std::future::pending().await;
+    }
+    loop {
+        node.told.busy(peer).await;
+        // Ours may be all but over, and its last words being kept.
+        tokio::time::sleep(ALL_BUT_OVER).await;
+        if node.told.is_busy(peer) {
+            return;
+        }
+    }
 }
 
 /// Takes a peer's batches, and gives it ours.
@@ -47,8 +74,6 @@ pub(super) async fn begin(node: &Arc<Node>, peer: &OdsCode, ready: &Ready) -> Re
 /// # Errors
 /// As [`begin`].
 pub async fn answer(node: &Arc<Node>, peer: &OdsCode, mut frames: Frames) -> Result<Told, Error> {
-    let turn = node.telling.with(peer);
-    let _turn = turn.lock().await;
     let told = take(node, peer, &mut frames).await?;
     let _ = frames.finish().await;
     Ok(told)
@@ -63,6 +88,9 @@ pub(super) async fn take(
     peer: &OdsCode,
     frames: &mut Frames,
 ) -> Result<Told, Error> {
+    let _another = node.told.another(peer);
+    let turn = node.telling.with(peer);
+    let _turn = turn.lock().await;
     let roster = node.membership.roster().ok_or(Error::NoFederation)?;
     if !roster.terms(node.code(), peer)?.may_match {
         return Err(Error::NoPresence);
@@ -75,31 +103,42 @@ pub(super) async fn take(
     match telling {
         Ok(telling) => telling.run(node, Part::Answerer, frames).await,
         Err(error) => {
-            // The peer learns why; it may be gone already.
-            let _ = frames.send(&stopped(Reason::Stale)).await;
+            // The peer learns why, and that this was all; it may be gone already.
+            if frames.send(&stopped(Reason::Stale)).await.is_ok() {
+                let _ = frames.finish().await;
+            }
             Err(error)
         }
     }
 }
 
 /// Gives a peer the entry of one person who needs care now. Says whether the peer holds them: then
-/// there is a handle.
+/// there is a handle, and the stream is there for more.
 ///
 /// # Errors
 /// As [`begin`].
 pub(super) async fn contact(
     node: &Arc<Node>,
-    peer: &OdsCode,
+    (peer, key): (&OdsCode, &PublicKey),
     person: IndexKey,
-    frames: &mut Frames,
-) -> Result<bool, Error> {
-    let turn = node.telling.with(peer);
-    let _turn = turn.lock().await;
-    let roster = node.membership.roster().ok_or(Error::NoFederation)?;
-    let ours = node.adverts.held(node, &roster).await?;
-    let telling = Telling::new(node, peer, ours.ok_or_else(stale)?, Some(person))?;
-    let told = telling.run(node, Part::Contact, frames).await?;
-    Ok(told.links > 0)
+) -> Result<(bool, Frames), Error> {
+    let network = node.network().ok_or(Error::NoNetwork)?;
+    loop {
+        let begun = async {
+            let mut frames = network.open(key, wire::CONTACT).await?;
+            let turn = node.telling.with(peer);
+            let _turn = turn.lock().await;
+            let roster = node.membership.roster().ok_or(Error::NoFederation)?;
+            let ours = node.adverts.held(node, &roster).await?;
+            let telling = Telling::new(node, peer, ours.ok_or_else(stale)?, Some(person))?;
+            let told = telling.run(node, Part::Contact, &mut frames).await?;
+            Ok((told.links > 0, frames))
+        };
+        tokio::select! {
+            told = begun => return told,
+            () = crossed(node, peer) => node.told.quiet(peer).await,
+        }
+    }
 }
 
 /// Whether there is a finished match of the two newest adverts we know of, so that a delta or a
@@ -190,7 +229,16 @@ impl Telling {
         });
         let keep = (&node.journal, &node.store);
         match part(machine, frames, keep, &mut self).await? {
-            Outcome::Told(told) => Ok(told),
+            Outcome::Told(told) => {
+                // Both have kept the links of the match this continues: what it was worked out
+                // from is needed no more.
+                let (index, ground) = (self.index.clone(), Arc::clone(&self.ground));
+                let ours = self.ours.own.advert().signed().hash();
+                let finish = move || index.finish(&ours, &ground.theirs);
+                let finished = spawn_blocking(finish).await.map_err(drive::Error::from)?;
+                finished.map_err(drive::Error::from)?;
+                Ok(told)
+            }
             Outcome::Failed(_, failed) => {
                 let (reason, peer) = (failed.reason, &self.peer);
                 tracing::warn!(%peer, why = reason.code(), "a delta was broken off");

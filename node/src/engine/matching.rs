@@ -1,53 +1,33 @@
 //! Matches over real streams: fetch the peer's advert, match, keep the links.
 //!
 //! Whoever begins has fetched the other's newest advert; the other fetches the beginner's before
-//! it answers. Two matches of one pair at the same time are the same match and do no harm.
+//! it answers. When both begin at the same time, what the member whose code sorts first began goes
+//! on, and the other joins in.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use fairshare_protocol::control::index::{Found, MatchReport};
-use fairshare_protocol::ids::{Hash, OdsCode, Point, PublicKey};
-use fairshare_protocol::index::advert::{Advert, Header};
+use fairshare_protocol::ids::{OdsCode, PublicKey};
+use fairshare_protocol::index::advert::Header;
 use fairshare_protocol::index::fetch;
-use fairshare_protocol::index::matching::job::{self, Fact, Ground, Job};
-use fairshare_protocol::index::matching::links::{Matched, Pair};
 use fairshare_protocol::index::matching::reason::Reason;
-use fairshare_protocol::index::matching::tags::spans;
-use fairshare_protocol::index::matching::{Match, Outcome, Save, Setup};
-use fairshare_protocol::limits::MAX_CHUNK_ENTRIES;
 use fairshare_protocol::roster::NoTerms;
 use fairshare_protocol::statement::Signed;
 use fairshare_protocol::wire;
-use rayon::prelude::*;
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 
 use super::advert::{self, Ours};
 use super::delta;
-use super::drive::{self, Effects, drive, now};
-use super::progress::{Going, Watch};
+use super::drive;
+use super::progress::Watch;
 use crate::network::{self, Frames};
 use crate::node::Node;
-use crate::store::index::{Index, MatchedWith, Steps};
+use crate::store::index::MatchedWith;
+
+mod running;
 
 /// How often a match is tried anew because an advert changed meanwhile.
 const TRIES: u32 = 3;
-
-/// Entries raised in one go by one thread.
-const RUN: usize = 256;
-
-/// One thing at a time with each peer.
-#[derive(Default)]
-pub struct Turns(Lock<BTreeMap<OdsCode, Arc<Mutex<()>>>>);
-
-impl Turns {
-    pub(super) fn with(&self, peer: &OdsCode) -> Arc<Mutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(peer.clone()).or_default())
-    }
-}
 
 /// Why there was no match.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +69,9 @@ pub enum Error {
         /// Whether the peer said so.
         said_by_peer: bool,
     },
+    /// The peer began anew.
+    #[error("the peer began the match anew, which goes on instead")]
+    TakenOver,
     /// The peer cannot be reached.
     #[error(transparent)]
     Network(#[from] network::Error),
@@ -108,6 +91,18 @@ impl Error {
             } | Self::Delta {
                 reason: delta::Reason::Stale,
                 ..
+            }
+        )
+    }
+
+    /// Whether the peer does not know of a match that is finished here: it was killed before it had
+    /// kept the links.
+    const fn is_unmatched_there(&self) -> bool {
+        matches!(
+            self,
+            Self::Delta {
+                reason: delta::Reason::Stale,
+                said_by_peer: true,
             }
         )
     }
@@ -206,12 +201,15 @@ async fn tried(
 ) -> Result<MatchedWith, Error> {
     let turn = node.matching.with(peer);
     let _turn = turn.lock().await;
-    node.index.want(peer).map_err(drive::Error::from)?;
-    let mut tries = 0;
+    // Durable at once: a node that is killed goes on by itself.
+    if node.index.want(peer).map_err(drive::Error::from)? {
+        node.store.commit().await.map_err(drive::Error::from)?;
+    }
+    let (mut tries, mut anew) = (0, false);
     loop {
         tries += 1;
-        match up_to_date(node, peer, newest, watch).await {
-            Err(error) if error.is_stale() && tries < TRIES => {}
+        match up_to_date(node, peer, (newest, anew), watch).await {
+            Err(error) if error.is_stale() && tries < TRIES => anew = error.is_unmatched_there(),
             Ok(with) => {
                 node.index.unwant(peer).map_err(drive::Error::from)?;
                 return Ok(with);
@@ -229,16 +227,12 @@ async fn tried(
 async fn up_to_date(
     node: &Arc<Node>,
     peer: &OdsCode,
-    newest: bool,
+    (newest, anew): (bool, bool),
     watch: &Watch<'_>,
 ) -> Result<MatchedWith, Error> {
     let ready = prepare(node, peer, newest).await?;
-    if !ready.is_matched(node, peer)? {
-        // What a match holds in memory is held few times at once. Those begun here do not wait for
-        // those answered: two nodes would wait for each other.
-        let _room = node.room[0].acquire().await;
-        let frames = ready.open(node, wire::MATCH).await?;
-        ready.run(node, peer, frames, watch).await?;
+    if anew || !ready.is_matched(node, peer)? {
+        ready.begin(node, peer, watch).await?;
     }
     let told = delta::begin(node, peer, &ready).await?;
     tracing::info!(%peer, ?told, "the links are up to date");
@@ -255,12 +249,19 @@ pub async fn answer(
     peer: &OdsCode,
     frames: Frames,
 ) -> Result<MatchedWith, Error> {
-    // However many a peer begins at once, it costs this node one at a time.
-    let turn = node.answering.with(peer);
-    let _turn = turn.lock().await;
-    let _room = node.room[1].acquire().await;
-    let ready = prepare(node, peer, false).await?;
-    ready.run(node, peer, frames, &Watch::nobody()).await
+    let another = node.begun.another(peer);
+    let answered = async {
+        let _room = node.room[1].acquire().await;
+        // However many a peer begins at once, it costs this node one at a time.
+        let turn = node.conversing.with(peer);
+        let _turn = turn.lock().await;
+        let ready = prepare(node, peer, false).await?;
+        ready.run(node, peer, frames, &Watch::nobody()).await
+    };
+    tokio::select! {
+        answered = answered => answered,
+        () = another.is_over() => Err(Error::TakenOver),
+    }
 }
 
 /// Everything a match needs, here and checked.
@@ -312,199 +313,36 @@ impl Ready {
         Ok(pair.is_some_and(|pair| pair.ours == ours && pair.theirs == self.theirs.hash()))
     }
 
-    async fn run(
+    /// Runs a match, or waits for the one the peer began.
+    async fn begin(
         &self,
         node: &Arc<Node>,
         peer: &OdsCode,
-        frames: Frames,
         watch: &Watch<'_>,
-    ) -> Result<MatchedWith, Error> {
-        let (ours, theirs) = (self.ours.own.advert().signed().hash(), self.theirs.hash());
-        let (index, code, epoch) = (node.index.clone(), peer.clone(), self.ours.epoch());
-        let spans = spans(self.ours.own.advert().header().count);
-        let begin = move || {
-            let advert = index.peer_advert(&code)?;
-            let (kept, steps) = index.begin(epoch, &ours, &theirs)?;
-            let heard = steps.heard(&spans)?;
-            Ok::<_, drive::Error>((advert, kept, steps, heard))
-        };
-        let begun = spawn_blocking(begin).await.map_err(drive::Error::from)?;
-        let (advert, kept, steps, heard) = begun?;
-        let advert = Arc::new(advert.ok_or(Error::NoAdvert)?);
-        let going = node.progress.begin(peer, self.ours.own.advert(), &advert);
-        going.heard(heard.len());
-        let machine = Match::new(Setup {
-            own: Arc::clone(&self.ours.own),
-            peer: Arc::clone(&advert),
-            node: node.keys.node.clone(),
-            peer_node: self.peer_node,
-            kept,
-            heard,
-        });
-        let mut matching = Matching {
-            index: node.index.clone(),
-            ours: Arc::clone(&self.ours),
-            pair: (ours, theirs),
-            peer: advert,
-            steps: Arc::new(steps),
-            going,
-            watch,
-        };
-        let keep = (&node.journal, &node.store);
-        match drive(machine, frames, keep, &mut matching).await? {
-            Outcome::Matched(matched) => {
-                let with = matching.with(&matched);
-                tracing::info!(%peer, links = with.links, "matched");
-                Ok(with)
-            }
-            Outcome::Failed(failed) => {
-                tracing::warn!(%peer, why = failed.reason.code(), "no match");
-                if let Some(evidence) = &failed.evidence {
-                    node.index.accuse(evidence).map_err(drive::Error::from)?;
-                    node.store.commit().await.map_err(drive::Error::from)?;
-                }
-                Err(Error::Match {
-                    reason: failed.reason,
-                    said_by_peer: failed.said_by_peer,
-                })
-            }
+    ) -> Result<(), Error> {
+        let joined = node.begun.is_busy(peer);
+        node.begun.quiet(peer).await;
+        if joined && self.is_matched(node, peer)? {
+            return Ok(());
+        }
+        // What a match holds in memory is held few times at once. Those begun here do not wait for
+        // those answered: two nodes would wait for each other.
+        let room = node.room[0].acquire().await;
+        let turn = node.conversing.with(peer).lock_owned().await;
+        let frames = self.open(node, wire::MATCH).await?;
+        tokio::select! {
+            matched = self.run(node, peer, frames, watch) => return matched.map(drop),
+            () = node.begun.busy(peer), if peer < node.code() => {}
+        }
+        drop((turn, room));
+        node.begun.quiet(peer).await;
+        match self.is_matched(node, peer)? {
+            true => Ok(()),
+            // It was broken off, or of newer adverts: to be looked at anew.
+            false => Err(Error::Match {
+                reason: Reason::Stale,
+                said_by_peer: false,
+            }),
         }
     }
-}
-
-struct Matching<'a> {
-    index: Index,
-    ours: Arc<Ours>,
-    pair: (Hash, Hash),
-    peer: Arc<Advert>,
-    steps: Arc<Steps>,
-    going: Going,
-    watch: &'a Watch<'a>,
-}
-
-impl Matching<'_> {
-    fn with(&self, matched: &Matched) -> MatchedWith {
-        let header = self.peer.header();
-        MatchedWith {
-            match_id: matched.match_id,
-            epoch: header.epoch,
-            generation: self.ours.own.advert().header().generation,
-            at: now(),
-            links: matched.links.len() as u64,
-            ours_only: matched.ours_only,
-            theirs_only: matched.theirs_only,
-            ours: matched.ours,
-            theirs: matched.theirs,
-            made: header.made,
-            batches: 0,
-        }
-    }
-}
-
-impl Effects<Match> for Matching<'_> {
-    async fn save(&mut self, save: Save) -> Result<(), drive::Error> {
-        match save {
-            Save::Kept(kept) => {
-                let (ours, theirs) = &self.pair;
-                if self.index.keep(ours, theirs, &kept)? {
-                    return Ok(());
-                }
-                Err(drive::Error::Broken(
-                    "the peer says different things in two conversations about one match",
-                ))
-            }
-            Save::Heard(chunk, tags) => {
-                self.going.heard(tags.0.len() / 16);
-                self.watch.see(&self.going);
-                let steps = Arc::clone(&self.steps);
-                Ok(spawn_blocking(move || steps.keep_heard(chunk, &tags)).await??)
-            }
-            Save::Links(matched, tables) => {
-                let (index, ours, with) = (
-                    self.index.clone(),
-                    Arc::clone(&self.ours),
-                    self.with(&matched),
-                );
-                let length = self.peer.header().count;
-                let link =
-                    move || index.link(&matched, (&tables, length), &ours.own, &ours.people, &with);
-                Ok(spawn_blocking(link).await??)
-            }
-        }
-    }
-
-    fn is_lasting(save: &Save) -> bool {
-        !matches!(save, Save::Heard(..))
-    }
-
-    async fn load(&mut self, job: Job) -> Result<Fact, drive::Error> {
-        let steps = Arc::clone(&self.steps);
-        if let Job::Raise { chunk, .. } = &job {
-            let raised = self.peer.header().chunk_len(*chunk);
-            let fact = spawn_blocking(move || work(&job, &steps)).await?;
-            self.going.raised(raised);
-            self.watch.see(&self.going);
-            return fact;
-        }
-        spawn_blocking(move || work(&job, &steps)).await?
-    }
-}
-
-/// Does one job, on all cores where it is worth it; what was raised before is not raised again.
-fn work(job: &Job, steps: &Steps) -> Result<Fact, drive::Error> {
-    match job {
-        Job::Raise { ground, chunk } => {
-            let entries = ground.peer.chunk(*chunk);
-            let before = steps.raised(*chunk)?;
-            if let Some(raised) = before.filter(|raised| raised.len() == entries.len()) {
-                return Ok(Fact::Raised(ground.tags(&raised)));
-            }
-            let runs = entries.par_chunks(RUN).map(|run| ground.raise(run));
-            let Ok(runs) = runs.collect::<Result<Vec<_>, _>>() else {
-                // Once more, to name the entry.
-                return Ok(job::run(job));
-            };
-            let raised = runs.concat();
-            steps.keep_raised(*chunk, &raised)?;
-            Ok(Fact::Raised(ground.tags(&raised)))
-        }
-        Job::Share { ground, pairs } => Ok(match share(ground, pairs, steps)? {
-            Some(shared) => Fact::Shared(shared),
-            None => job::run(job),
-        }),
-        _ => Ok(job::run(job)),
-    }
-}
-
-/// The shared point of every pair, from what was raised; none if a part of that is missing. Each
-/// chunk is read once.
-fn share(
-    ground: &Ground,
-    pairs: &[Pair],
-    steps: &Steps,
-) -> Result<Option<Vec<Point>>, drive::Error> {
-    let mut order: Vec<_> = pairs
-        .iter()
-        .map(|pair| ground.split(*pair).1)
-        .zip(0..)
-        .collect();
-    order.sort_unstable();
-    let mut shared = vec![Point::new([0; 32]); pairs.len()];
-    for run in order.chunk_by(|one, other| chunk_of(one.0) == chunk_of(other.0)) {
-        let Some(raised) = steps.raised(chunk_of(run[0].0))? else {
-            return Ok(None);
-        };
-        for (position, at) in run {
-            let at: usize = *at;
-            match raised.get(*position as usize % MAX_CHUNK_ENTRIES) {
-                Some(point) => shared[at] = *point,
-                None => return Ok(None),
-            }
-        }
-    }
-    Ok(Some(shared))
-}
-
-const fn chunk_of(position: u32) -> u32 {
-    position / MAX_CHUNK_ENTRIES as u32
 }

@@ -82,6 +82,8 @@ pub struct Index {
     evidence: Table,
     /// Held while what is kept of a match is changed.
     keeping: Arc<Mutex<()>>,
+    /// Held while links are kept.
+    linking: Arc<Mutex<()>>,
 }
 
 impl Index {
@@ -101,15 +103,17 @@ impl Index {
             evidence: store.table("evidence")?,
             store: store.clone(),
             keeping: Arc::default(),
+            linking: Arc::default(),
         })
     }
 
     /// Notes that a match with this peer was asked for: it goes on by itself until it is finished.
+    /// Says whether that is new.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn want(&self, peer: &OdsCode) -> Result<(), Error> {
-        self.wanted.put(peer.as_str().as_bytes(), peer)
+    pub fn want(&self, peer: &OdsCode) -> Result<bool, Error> {
+        self.wanted.put_new(peer.as_str().as_bytes(), peer)
     }
 
     /// The match with this peer is finished, or cannot be.

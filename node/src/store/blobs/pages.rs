@@ -120,20 +120,34 @@ impl Pages {
         self.file.write_all_at(&slot, self.key.offset(number))
     }
 
+    /// Whether a page was written; it may be torn all the same.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn is_written(&self, number: u32) -> io::Result<bool> {
+        Ok(self.sealed_length(number)?.is_some_and(|length| length > 0))
+    }
+
+    fn sealed_length(&self, number: u32) -> io::Result<Option<u32>> {
+        let mut length = [0; 4];
+        let offset = self.key.offset(number);
+        if !filled(self.file.read_exact_at(&mut length, offset))? {
+            return Ok(None);
+        }
+        let length = u32::from_le_bytes(length);
+        let fits = u64::from(length) + 4 <= u64::from(self.key.page) + BESIDE;
+        Ok(fits.then_some(length))
+    }
+
     /// Reads a page; none if it was not written whole.
     ///
     /// # Errors
     /// If the disk fails.
     pub fn read(&self, number: u32) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let offset = self.key.offset(number);
-        let mut length = [0; 4];
-        if !filled(self.file.read_exact_at(&mut length, offset))? {
+        let Some(length) = self.sealed_length(number)? else {
             return Ok(None);
-        }
-        let length = u32::from_le_bytes(length);
-        if u64::from(length) + 4 > u64::from(self.key.page) + BESIDE {
-            return Ok(None);
-        }
+        };
         let mut sealed = vec![0; length as usize];
         if !filled(self.file.read_exact_at(&mut sealed, offset + 4))? {
             return Ok(None);

@@ -1,5 +1,7 @@
 //! Links: whom a handle names, and which handle names whom.
 
+use std::sync::PoisonError;
+
 use fairshare_protocol::ids::{Handle, MatchId, OdsCode};
 use fairshare_protocol::index::advert::own::{Own, Slot};
 use fairshare_protocol::index::key::IndexKey;
@@ -13,7 +15,8 @@ pub(super) type Link = (u32, OdsCode, IndexKey);
 
 impl Index {
     /// Keeps proven links in place of those before, and what later comers are looked for in; the
-    /// peer's advert has `length` entries. Durable after the next commit. Blocks.
+    /// peer's advert has `length` entries. Does nothing if those of this very match are kept: more
+    /// may have come since. Durable after the next commit. Blocks.
     ///
     /// # Errors
     /// If the store fails, or a link is about nobody.
@@ -25,7 +28,11 @@ impl Index {
         people: &[IndexKey],
         with: &MatchedWith,
     ) -> Result<(), Error> {
-        let code = matched.peer.as_str().as_bytes();
+        let _one = self.linking.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.pair(&matched.peer)?;
+        if before.is_some_and(|before| before.match_id == matched.match_id) {
+            return Ok(());
+        }
         let mut links = self.links.batch();
         let mut linked = self.linked.batch();
         for key in self.linked.keys(&peer_key(&matched.peer)) {
@@ -47,9 +54,9 @@ impl Index {
         // A handle that resolves before it is offered does no harm; the other way round it would.
         links.apply()?;
         linked.apply()?;
-        self.pair_up(&matched.peer, with, length, tables)?;
-        self.matched.put(code, with)?;
-        self.finish(&with.ours, &with.theirs)
+        self.keep_matched(&matched.peer, with)?;
+        // Last: who finds it takes the match for finished.
+        self.pair_up(&matched.peer, with, length, tables)
     }
 
     /// Keeps further proven links, found since. Durable after the next commit.

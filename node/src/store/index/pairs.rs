@@ -76,7 +76,10 @@ impl Index {
         };
         self.put_pair(peer, &pair)?;
         self.store.commit_now()?;
-        before.map_or(Ok(()), |before| self.remove_pair(&before))
+        before.map_or(Ok(()), |before| {
+            self.finish(&before.ours, &before.theirs)?;
+            self.remove_pair(&before)
+        })
     }
 
     /// Keeps how far the two have come.

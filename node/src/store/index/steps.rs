@@ -77,11 +77,12 @@ impl Index {
         Ok(true)
     }
 
-    /// Removes what was worked out in the match of these two headers; what was said stays.
+    /// Removes what was worked out in the match of these two headers, when both sides have kept
+    /// their links: until then the other may have to go on. What was said stays.
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) fn finish(&self, ours: &Hash, theirs: &Hash) -> Result<(), Error> {
+    pub fn finish(&self, ours: &Hash, theirs: &Hash) -> Result<(), Error> {
         match self.matches.load::<Row>(&pair(ours, theirs))? {
             Some((_, _, files)) => self.remove_files(&files),
             None => Ok(()),
@@ -115,6 +116,16 @@ impl Steps {
     pub fn raised(&self, chunk: u32) -> Result<Option<Vec<Point>>, Error> {
         let page = self.raised.read(chunk)?;
         Ok(page.and_then(|page| from_bytes(&page)))
+    }
+
+    /// How many of this many chunks were raised. Blocks.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn chunks_raised(&self, chunks: u32) -> Result<usize, Error> {
+        let there = (0..chunks).map(|chunk| self.raised.is_written(chunk));
+        let there: Vec<_> = there.collect::<Result<_, _>>()?;
+        Ok(there.into_iter().filter(|there| *there).count())
     }
 
     /// Keeps a raised chunk. Blocks.

@@ -140,6 +140,21 @@ fn the_newest_match_names_people_and_handles_live_until_the_end_of_the_next_epoc
 }
 
 #[test]
+fn links_of_a_match_that_is_finished_twice_keep_what_came_since() {
+    let here = here();
+    let peer = "L83024".parse().unwrap();
+    here.link(0, 7, 4);
+    let (new, handle) = (here.people[1], Handle(Fixed([9; 32])));
+    let with = (&peer, &MatchId::new([7; 32]));
+    here.index.link_more(with, [(new, handle)]).unwrap();
+    // By the slower of two conversations about it.
+    here.link(0, 7, 4);
+    let found = here.index.handle(&new, &peer).unwrap();
+    assert_eq!(found, Some((MatchId::new([7; 32]), handle)));
+    assert_eq!(here.index.matched(&peer).unwrap().unwrap().links, 2);
+}
+
+#[test]
 fn a_handle_of_another_match_or_never_proved_names_nobody() {
     let here = here();
     let (match_id, handle) = here.link(0, 7, 4);
@@ -301,7 +316,12 @@ fn the_steps_of_a_match_read_back_as_far_as_they_are_whole() {
     let (_, steps) = here.index.begin(4, &ours, &theirs).unwrap();
     assert_eq!(steps.raised(3).unwrap().as_deref(), Some(points));
     assert_eq!(steps.raised(0).unwrap(), None);
+    assert_eq!(steps.chunks_raised(5).unwrap(), 1);
     assert_eq!(steps.heard(&spans).unwrap().len(), 64);
     steps.keep_heard(2, &tags(2)).unwrap();
     assert_eq!(steps.heard(&spans).unwrap().len(), 128);
+    here.index.finish(&ours, &theirs).unwrap();
+    let (_, steps) = here.index.begin(4, &ours, &theirs).unwrap();
+    assert_eq!(steps.chunks_raised(5).unwrap(), 0);
+    assert_eq!(steps.heard(&spans).unwrap(), []);
 }
