@@ -124,13 +124,26 @@ impl Site {
     /// Makes the node of an organisation in `home`, without a passphrase, listening on a free port.
     pub fn init(&self, home: &str, code: &str, kind: &str, name: &str) {
         let address = format!("127.0.0.1:{}", free_port());
+        let reach = [address.as_str(), &address];
+        self.init_for(home, [code, kind, name], 5000, reach);
+    }
+
+    /// [`Site::init`] for an organisation (code, kind, name) that looks after so many people and
+    /// listens on one address and is reached at another.
+    pub fn init_for(
+        &self,
+        home: &str,
+        [code, kind, name]: [&str; 3],
+        population: u32,
+        [listen, announce]: [&str; 2],
+    ) {
         let who = [
             "--home", home, "init", "--ods", code, "--kind", kind, "--name", name,
         ];
-        let reach = ["--listen", &address, "--announce", &address];
+        let reach = ["--listen", listen, "--announce", announce];
         let rest = [
             "--population",
-            "5000",
+            &population.to_string(),
             "--exchange-contact",
             "Records desk",
             "--guardian",

@@ -32,7 +32,11 @@ impl Federation {
     /// Makes the nodes, founds the federation, lets all in, and waits until all are connected. Their
     /// logs have this level.
     pub fn found(log: &str) -> Self {
-        let mut sites: Vec<Site> = ORGANISATIONS.iter().map(|it| made(*it, log)).collect();
+        Self::of(ORGANISATIONS.iter().map(|it| made(*it, log)).collect())
+    }
+
+    /// [`Federation::found`] of nodes that were made: of the first of [`ORGANISATIONS`].
+    pub fn of(mut sites: Vec<Site>) -> Self {
         let agreement = sites[0].dir().join("agreement.txt");
         std::fs::write(&agreement, "We show each other what we hold.\n").unwrap();
         sites[0].ok(&[

@@ -2,7 +2,9 @@
 //!
 //! Every number is in the range 999 000 0000 to 999 999 9999, which is nobody's.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fairshare_protocol::index::key::NhsNumber;
@@ -24,10 +26,9 @@ pub struct Somebody {
 impl Somebody {
     /// The `n`th person, always the same.
     pub fn numbered(n: u32) -> Self {
-        let (year, month, day) = (1921 + n % 73, 1 + n % 12, 10 + n % 19);
         Self {
-            nhs: nhs_number(n),
-            born: format!("{year}-{month:02}-{day}"),
+            nhs: nhs_numbers().nth(n as usize).unwrap_or_default(),
+            born: born(n),
             family: format!("Quillfeather{n:03}"),
             given: format!("Wilhelmina{n:03}"),
         }
@@ -44,19 +45,36 @@ impl Somebody {
     }
 }
 
-/// The `n`th valid number of those that are nobody's.
-fn nhs_number(n: u32) -> String {
-    let mut valid = (0..).map(|k| 9_990_000_000_u64 + k);
-    let mut left = n;
-    loop {
-        let number = valid.next().unwrap_or_default();
-        if NhsNumber::try_from(number).is_ok() {
-            if left == 0 {
-                return number.to_string();
-            }
-            left -= 1;
-        }
+fn born(n: u32) -> String {
+    let (year, month, day) = (1921 + n % 73, 1 + n % 12, 10 + n % 19);
+    format!("{year}-{month:02}-{day}")
+}
+
+/// The valid numbers of those that are nobody's.
+fn nhs_numbers() -> impl Iterator<Item = String> {
+    let all = 9_990_000_000..=9_999_999_999_u64;
+    let valid = all.filter(|number| NhsNumber::try_from(*number).is_ok());
+    valid.map(|number| number.to_string())
+}
+
+/// Writes a register of these people, `name` in `dir`: nothing but a Patient each, in one NDJSON
+/// file, for tests of many.
+pub fn register(dir: &Path, name: &str, author: &str, people: Range<u32>) {
+    let mut out = BufWriter::new(File::create(dir.join(name)).unwrap());
+    let numbers = nhs_numbers().skip(people.start as usize);
+    for (n, nhs) in people.zip(numbers) {
+        let patient = json!({
+            "resourceType": "Patient",
+            "id": format!("{author}-p{n}"),
+            "identifier": [{
+                "system": "https://fhir.nhs.uk/Id/nhs-number",
+                "value": nhs
+            }],
+            "birthDate": born(n),
+        });
+        writeln!(out, "{patient}").unwrap();
     }
+    out.flush().unwrap();
 }
 
 /// Writes one transaction Bundle per person into a new directory `name` in `dir`, as `author` holds
