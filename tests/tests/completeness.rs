@@ -36,7 +36,13 @@ fn every_member_is_accounted_for_in_every_answer() {
     let [here, practice, _] = &federation.sites[..] else {
         unreachable!()
     };
-    people::write(practice.dir(), "too", "l83024-too", &[later.clone()], 200);
+    people::write(
+        practice.dir(),
+        "too",
+        "l83024-too",
+        std::slice::from_ref(&later),
+        200,
+    );
     practice.ok(&["import", "too"]);
 
     // Nobody was matched with.
