@@ -72,7 +72,7 @@ async fn crossed(node: &Node, peer: &OdsCode) {
 /// Takes a peer's batches, and gives it ours.
 ///
 /// # Errors
-/// As [`begin`].
+/// Why it was broken off; what was answered before stands.
 pub async fn answer(node: &Arc<Node>, peer: &OdsCode, mut frames: Frames) -> Result<Told, Error> {
     let told = take(node, peer, &mut frames).await?;
     let _ = frames.finish().await;

@@ -2,7 +2,7 @@
 //!
 //! They hold what is worked out in steps and may be worked out again, and tables that are looked
 //! up in. A page that is missing, or was torn by a crash, reads as absent. Nothing is durable
-//! before [`Pages::sync`].
+//! before [`Blobs::sync_pages`].
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
