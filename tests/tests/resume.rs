@@ -313,7 +313,6 @@ fn a_match_killed_on_either_side_at_any_point_goes_on_and_finds_the_same() {
         let beginner = rng.random_range(0..2);
         let asked = rng.random() || matches!(point, Point::Making(_)) || kill == 1;
         if asked {
-            pair.federation.until_connected();
             pair.begin(beginner);
         }
         let begun = Instant::now();

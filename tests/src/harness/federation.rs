@@ -65,15 +65,20 @@ impl Federation {
 
     /// Waits until every node is connected to every other.
     pub fn until_connected(&self) {
-        until("all are connected", || {
-            self.sites.iter().all(|site| {
-                let peers = site.command(["peers", "--json"]).output().unwrap();
-                let peers: Value = serde_json::from_slice(&peers.stdout).unwrap_or_default();
-                let peers = peers.as_array().map_or(&[][..], Vec::as_slice);
-                peers.len() + 1 == self.sites.len()
-                    && peers.iter().all(|it| it["connection"] == "up")
-            })
-        });
+        let up = |site: &Site| {
+            let peers = site.command(["peers", "--json"]).output().unwrap();
+            let peers: Value = serde_json::from_slice(&peers.stdout).unwrap_or_default();
+            let peers = peers.as_array().map_or(&[][..], Vec::as_slice);
+            peers.len() + 1 == self.sites.len() && peers.iter().all(|it| it["connection"] == "up")
+        };
+        let begun = Instant::now();
+        while !self.sites.iter().all(up) {
+            if begun.elapsed() > PATIENCE {
+                let logs: String = self.sites.iter().map(Site::logs).collect();
+                panic!("waited in vain until all are connected\n{logs}");
+            }
+            sleep(Duration::from_millis(50));
+        }
     }
 
     /// Gives each organisation its people, with letters of `letter` bytes: the acute trust those
