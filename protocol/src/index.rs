@@ -5,6 +5,7 @@ pub mod audit;
 pub mod canary;
 pub mod delta;
 pub mod evidence;
+pub mod failed;
 pub mod fetch;
 pub mod key;
 pub mod matching;

@@ -270,7 +270,7 @@ impl Effects<Spoiled<'_, Match>> for Matching<'_> {
                 let mut all = self.raised.lock().unwrap();
                 let raised = all.entry(*chunk).or_insert_with(|| {
                     let runs = ground.peer.chunk(*chunk).par_chunks(RUN);
-                    runs.flat_map_iter(|run| ground.raise(run).unwrap())
+                    runs.flat_map_iter(|run| ground.own.raise(run).unwrap())
                         .collect()
                 });
                 job::Fact::Raised(ground.tags(raised))

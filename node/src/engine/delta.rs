@@ -325,7 +325,7 @@ fn look(index: &Index, peer: &OdsCode, load: &Load) -> Result<Fact, drive::Error
             Fact::Expected(found, index.entries_at(peer, positions)?)
         }
         Load::Raise { ground, entries } => {
-            let runs = entries.par_chunks(RUN).map(|run| ground.raise(run));
+            let runs = entries.par_chunks(RUN).map(|run| ground.own.raise(run));
             match runs.collect::<Result<Vec<_>, _>>() {
                 Ok(runs) => Fact::Raised(runs.concat()),
                 Err(bad) => Fact::BadEntry(bad),

@@ -173,10 +173,7 @@ impl Delta {
             _ => Reason::Malformed,
         })?;
         match (state, frame) {
-            (_, Frame::Stopped(reason)) => Err(End::Failed(Failed {
-                said_by_peer: true,
-                ..reason.into()
-            })),
+            (_, Frame::Stopped(reason)) => Err(Failed::said(reason).into()),
             (
                 State::Given(given),
                 Frame::Answer {
@@ -242,19 +239,14 @@ impl Delta {
         let outcome = match end {
             End::Told => Outcome::Told(self.told),
             End::Failed(failed) => {
-                let Failed {
-                    reason,
-                    said_by_peer,
-                    ..
-                } = failed;
+                let reason = failed.reason;
                 if !reason.passes() {
-                    let by = if said_by_peer { "peer says " } else { "" };
                     out.push(Output::Record(Act::Refused {
                         peer: Some(self.ground.they().clone()),
-                        what: format!("{by}{}", reason.code()),
+                        what: failed.journaled(reason.code()),
                     }));
                 }
-                if !said_by_peer && reason != Reason::Lost {
+                if !failed.said_by_peer && reason != Reason::Lost {
                     out.push(send(&Frame::Stopped(reason)));
                 }
                 Outcome::Failed(self.told, failed)

@@ -251,10 +251,7 @@ impl Match {
             _ => Reason::Malformed,
         })?;
         match (state, frame) {
-            (_, Frame::Stopped(reason)) => Err(Outcome::Failed(Failed {
-                said_by_peer: true,
-                ..reason.into()
-            })),
+            (_, Frame::Stopped(reason)) => Err(Failed::said(reason).into()),
             (State::Hello, Frame::Hello { header, opening }) => self.hello(&header, opening, out),
             (State::Nonce(hash), Frame::Nonce(nonce)) => self.nonce(hash, nonce, out),
             (
@@ -308,20 +305,15 @@ impl Match {
     fn end(&mut self, outcome: Outcome, out: &mut Outputs) {
         self.state = State::Over;
         if let Outcome::Failed(failed) = &outcome {
-            let Failed {
-                reason,
-                said_by_peer,
-                ..
-            } = failed;
+            let reason = failed.reason;
             if !reason.passes() {
-                let by = if *said_by_peer { "peer says " } else { "" };
                 out.push(Output::Record(Act::MatchFailed {
                     peer: self.they().clone(),
-                    why: format!("{by}{}", reason.code()),
+                    why: failed.journaled(reason.code()),
                 }));
             }
-            if !said_by_peer && *reason != Reason::Lost {
-                out.push(send(&Frame::Stopped(*reason)));
+            if !failed.said_by_peer && reason != Reason::Lost {
+                out.push(send(&Frame::Stopped(reason)));
             }
         }
         out.push(Output::Close(outcome));

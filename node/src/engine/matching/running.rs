@@ -190,7 +190,7 @@ fn work(job: &Job, steps: &Steps) -> Result<Fact, drive::Error> {
             if let Some(raised) = before.filter(|raised| raised.len() == entries.len()) {
                 return Ok(Fact::Raised(ground.tags(&raised)));
             }
-            let runs = entries.par_chunks(RUN).map(|run| ground.raise(run));
+            let runs = entries.par_chunks(RUN).map(|run| ground.own.raise(run));
             let Ok(runs) = runs.collect::<Result<Vec<_>, _>>() else {
                 // Once more, to name the entry.
                 return Ok(job::run(job));

@@ -46,14 +46,6 @@ impl Ground {
     pub fn ours(&self) -> Tagger {
         Tagger::new(&self.match_id, self.we())
     }
-
-    /// Entries of the peer's, raised to our key.
-    ///
-    /// # Errors
-    /// At the first that is no point.
-    pub fn raise(&self, entries: &[Point]) -> Result<Vec<Point>, BadPoint> {
-        self.own.key().raise(entries)
-    }
 }
 
 /// What is looked up, or worked out.
@@ -144,7 +136,7 @@ pub enum Next {
 pub fn run(load: &Load) -> Option<Fact> {
     Some(match load {
         Load::Batch(_) | Load::Contact | Load::Heard(_) | Load::Expected(..) => return None,
-        Load::Raise { ground, entries } => match ground.raise(entries) {
+        Load::Raise { ground, entries } => match ground.own.raise(entries) {
             Ok(raised) => Fact::Raised(raised),
             Err(bad) => Fact::BadEntry(bad),
         },

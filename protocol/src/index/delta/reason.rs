@@ -2,18 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::index::evidence::Evidence;
-
 /// A delta that was broken off. What was answered before stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// Why.
-    pub reason: Reason,
-    /// Whether the peer said so, rather than we found it.
-    pub said_by_peer: bool,
-    /// What proves it to others.
-    pub evidence: Option<Box<Evidence>>,
-}
+pub type Failed = crate::index::failed::Failed<Reason>;
 
 /// Why. Told to the other side too, except when there is no line to tell it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -99,24 +89,5 @@ impl Reason {
     /// Whether the same may well succeed later.
     pub const fn passes(self) -> bool {
         matches!(self, Self::Lost | Self::Silent | Self::Stale)
-    }
-}
-
-impl From<Reason> for Failed {
-    fn from(reason: Reason) -> Self {
-        Self {
-            reason,
-            said_by_peer: false,
-            evidence: None,
-        }
-    }
-}
-
-impl Failed {
-    pub(super) fn with(reason: Reason, evidence: Evidence) -> Self {
-        Self {
-            evidence: Some(Box::new(evidence)),
-            ..reason.into()
-        }
     }
 }

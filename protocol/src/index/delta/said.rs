@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::hash;
 use crate::ids::{FederationId, Hash, MatchId, OdsCode, Point};
-use crate::index::matching::links::Pair;
+use crate::index::matching::links::{Pair, context, pairs_hash};
 use crate::limits::BATCH_SIZES;
 use crate::statement::Body;
 use crate::time::Timestamp;
@@ -102,12 +101,7 @@ impl Answer {
 
 /// The hash of a list of links: places among what was given, and positions at the taker's.
 pub fn list_hash(pairs: &[Pair]) -> Hash {
-    let bytes: Vec<u8> = pairs
-        .iter()
-        .flat_map(|(place, position)| [place.to_le_bytes(), position.to_le_bytes()])
-        .flatten()
-        .collect();
-    hash::parts("batch links", &[&bytes])
+    pairs_hash("batch links", pairs)
 }
 
 /// The context string of one proof (RFC 9497 section 2.2): names match, prover, what was given and
@@ -118,17 +112,12 @@ pub fn proof_context(
     given: &Hash,
     pairs: &[Pair],
 ) -> Vec<u8> {
-    let code = prover.as_str().as_bytes();
-    [
-        b"FAIRSHARE-V01-BATCH-ristretto255-SHA512-".as_slice(),
-        match_id.as_bytes(),
-        // At most nine characters.
-        &[code.len() as u8],
-        code,
-        given.as_bytes(),
-        list_hash(pairs).as_bytes(),
-    ]
-    .concat()
+    let list = list_hash(pairs);
+    context(
+        b"FAIRSHARE-V01-BATCH-ristretto255-SHA512-",
+        (match_id, prover),
+        [given.as_bytes(), list.as_bytes()],
+    )
 }
 
 #[cfg(test)]

@@ -50,15 +50,6 @@ impl Ground {
         self.pair(pair.0, pair.1)
     }
 
-    /// Entries of the peer's, raised to our key: the heavy part of a match, some 20 µs each. A
-    /// caller may cut a chunk and run the pieces side by side.
-    ///
-    /// # Errors
-    /// At the first entry that is no point.
-    pub fn raise(&self, entries: &[Point]) -> Result<Vec<Point>, BadPoint> {
-        self.own.key().raise(entries)
-    }
-
     /// For each raised entry: the tag we show for it, and the tag the peer shows if the person is
     /// also ours.
     pub fn tags(&self, raised: &[Point]) -> Vec<(Tag, Tag)> {
@@ -84,7 +75,7 @@ pub enum Job {
         ground: Arc<Ground>,
     },
     /// Gather the shared point of every pair: the peer's entry, raised. Whoever kept what
-    /// [`Ground::raise`] made need not make it again.
+    /// [`Own::raise`] made need not make it again.
     Share {
         /// The match.
         ground: Arc<Ground>,
@@ -186,7 +177,7 @@ pub fn run(job: &Job) -> Fact {
 }
 
 fn raise(ground: &Ground, chunk: u32) -> Fact {
-    match ground.raise(ground.peer.chunk(chunk)) {
+    match ground.own.raise(ground.peer.chunk(chunk)) {
         Ok(raised) => Fact::Raised(ground.tags(&raised)),
         Err(mut bad) => {
             bad.at += chunk as usize * MAX_CHUNK_ENTRIES;
@@ -206,7 +197,7 @@ fn canaries(ground: &Ground) -> Fact {
 
 fn share(ground: &Ground, pairs: &[Pair]) -> Fact {
     let entries = pick(&ground.peer, pairs, |pair| ground.split(*pair).1);
-    let shared = entries.and_then(|entries| ground.raise(&entries).ok());
+    let shared = entries.and_then(|entries| ground.own.raise(&entries).ok());
     shared.map_or(Fact::Unfit, Fact::Shared)
 }
 

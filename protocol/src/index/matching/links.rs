@@ -83,26 +83,45 @@ pub(crate) fn compare(ours: &[Pair], theirs: &[Pair]) -> Compared {
 
 /// The hash of the list both sides have.
 pub(super) fn list_hash(pairs: &[Pair]) -> Hash {
+    pairs_hash("link list", pairs)
+}
+
+/// The hash of pairs under this label.
+pub(crate) fn pairs_hash(label: &str, pairs: &[Pair]) -> Hash {
     let bytes: Vec<u8> = pairs
         .iter()
         .flat_map(|(first, second)| [first.to_le_bytes(), second.to_le_bytes()])
         .flatten()
         .collect();
-    hash::parts("link list", &[&bytes])
+    hash::parts(label, &[&bytes])
 }
 
 /// The context string of one proof (RFC 9497 section 2.2): names match, prover, list and batch, so
 /// that no proof serves twice.
 pub fn proof_context(match_id: &MatchId, prover: &OdsCode, list: &Hash, batch: u32) -> Vec<u8> {
+    let about: [&[u8]; 2] = [list.as_bytes(), &batch.to_le_bytes()];
+    context(
+        b"FAIRSHARE-V01-LINKS-ristretto255-SHA512-",
+        (match_id, prover),
+        about,
+    )
+}
+
+/// A context string: the use, the match, the prover, and what it is about, of fixed lengths.
+pub(crate) fn context(
+    label: &[u8],
+    (match_id, prover): (&MatchId, &OdsCode),
+    about: [&[u8]; 2],
+) -> Vec<u8> {
     let code = prover.as_str().as_bytes();
     [
-        b"FAIRSHARE-V01-LINKS-ristretto255-SHA512-".as_slice(),
+        label,
         match_id.as_bytes(),
         // At most nine characters.
         &[code.len() as u8],
         code,
-        list.as_bytes(),
-        &batch.to_le_bytes(),
+        about[0],
+        about[1],
     ]
     .concat()
 }
