@@ -343,6 +343,58 @@ pub enum Act {
         /// Whether they are withheld from now on.
         withheld: bool,
     },
+    /// We wrote a page of a ledger, or took one of ours back from the peer. It was signed after
+    /// this was durable: a number is never signed twice.
+    PageWritten {
+        /// Who reads it.
+        peer: OdsCode,
+        /// Its number.
+        number: u64,
+        /// Its hash.
+        page: Hash,
+    },
+    /// We read a page of a ledger.
+    PageRead {
+        /// Who wrote it.
+        peer: OdsCode,
+        /// Its number.
+        number: u64,
+        /// Its hash.
+        page: Hash,
+    },
+    /// Two pages of one chain contradict each other. Both are kept as evidence.
+    Forked {
+        /// With whom.
+        peer: OdsCode,
+        /// Who wrote both.
+        writer: OdsCode,
+        /// The page held.
+        held: Hash,
+        /// The other.
+        other: Hash,
+    },
+    /// A node lost pages it had written, and said so.
+    Rewound {
+        /// With whom.
+        peer: OdsCode,
+        /// Who lost them.
+        writer: OdsCode,
+        /// The last page it still holds.
+        held: u64,
+        /// The last page it lost.
+        lost: u64,
+        /// Hash of its signed word.
+        rewind: Hash,
+    },
+    /// A member came to another step of the ladder.
+    Step {
+        /// With whom.
+        peer: OdsCode,
+        /// Whose answers it is about: the peer's, or our own as the peer counts them.
+        about: OdsCode,
+        /// The step, in a word.
+        step: String,
+    },
 }
 
 /// Where the chain stood at the end of a day. One a day, made when the first entry of a later day

@@ -29,5 +29,6 @@ pub mod terms;
 pub mod exchange;
 pub mod index;
 pub mod journal;
+pub mod ledger;
 
 pub mod control;

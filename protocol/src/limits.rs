@@ -97,3 +97,26 @@ pub const MAX_SELF_STATEMENTS: usize = 4096;
 pub const MAX_WELCOME: usize = 48 * 1024 * 1024;
 /// The most requests with one ODS code a steward's node keeps waiting.
 pub const MAX_PENDING_PER_CODE: usize = 4;
+
+/// The most entries in one page of a ledger.
+pub const MAX_PAGE_ENTRIES: usize = 256;
+/// The most bytes the entries of one page take, so that the page is a statement.
+pub const MAX_PAGE_BYTES: usize = MAX_STATEMENT - 1024;
+/// The most signed statements one entry names.
+pub const MAX_ENTRY_STATEMENTS: usize = 16;
+/// The most pages one side sends in one ledger conversation; the rest follows in the next.
+pub const MAX_PAGES: usize = 4096;
+/// How long entries are gathered before they are written into a page.
+pub const GATHER: Duration = Duration::from_secs(1);
+/// How long a page waits for the next page to quote it, before an empty one does.
+pub const QUOTE_WITHIN: Duration = Duration::from_secs(5);
+/// An exchange that is in one chain only for longer is shown to both operators.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far back standing looks.
+pub const STANDING_DAYS: u64 = 90;
+/// Fewer requests than this are no ground for a notice.
+pub const LADDER_REQUESTS: u64 = 30;
+/// A share of answers below this is one, in percent.
+pub const LADDER_PERCENT: u64 = 95;
+/// The days from a notice to the pause of the bulk lane.
+pub const LADDER_DAYS: u64 = 14;

@@ -24,8 +24,13 @@ pub const EXCHANGE: &str = "/fairshare/exchange/1";
 /// The only stream open to strangers.
 pub const JOIN: &str = "/fairshare/join/1";
 
+/// The account two members keep of each other.
+pub const LEDGER: &str = "/fairshare/ledger/1";
+
 /// All of them; the node answers these and no others.
-pub const STREAMS: [&str; 7] = [ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN];
+pub const STREAMS: [&str; 8] = [
+    ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN, LEDGER,
+];
 
 /// The kind of the message that says a kind was not known. It carries that kind.
 pub const UNSUPPORTED: u8 = 0;
