@@ -28,8 +28,10 @@
 //! exchange id is executed once: asked again, the holder repeats its signed answer and shows
 //! nothing a second time; a requester that wants to try again takes a new id.
 //!
-//! Nothing here knows a ledger: the care lane takes no such argument.
+//! Nothing here asks a ledger: the care lane takes no such argument. What an exchange leaves for
+//! the account it writes ([`account`]), and never reads.
 
+pub mod account;
 pub mod answer;
 pub mod ask;
 pub mod bundle;

@@ -11,6 +11,7 @@ use crate::category::{Category, Purpose};
 use crate::conversation::{Conversation, Input, Output};
 use crate::crypto::seal::SealSecret;
 use crate::crypto::sign::KeyPair;
+use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::Reply;
 use crate::exchange::bundle;
 use crate::ids::{
@@ -204,6 +205,7 @@ pub struct Ask {
     role: Role,
     state: State,
     ended: Ended,
+    account: Option<Account>,
     deadline: Option<Timestamp>,
 }
 
@@ -229,6 +231,7 @@ impl Ask {
             role,
             state,
             ended: Ended::default(),
+            account: None,
             deadline: None,
         }
     }
@@ -304,8 +307,19 @@ impl Ask {
             None => {}
         }
         self.ended.fault = Some(fault);
+        out.extend(self.account(Stage::Over));
         out.push(Output::Close(std::mem::take(&mut self.ended)));
         out
+    }
+
+    /// The order to keep what this exchange leaves for the account; none once it is over there.
+    fn account(&mut self, stage: Stage) -> Option<Output<Self>> {
+        let account = match stage {
+            Stage::Open => self.account.clone(),
+            Stage::Over => self.account.take(),
+        };
+        let keep = |account: Account| Save::Account(stage, Box::new(account.entry()));
+        account.map(keep).map(Output::Save)
     }
 
     fn close(&mut self) -> Output<Self> {

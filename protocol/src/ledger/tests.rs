@@ -235,7 +235,7 @@ fn talk(
     now: Timestamp,
 ) -> [Option<Outcome>; 2] {
     let mut machines = [&*one, &*other].map(|side| Sync::new(side.pair.clone(), side.key.clone()));
-    let mut sides = [one, other];
+    let sides = [one, other];
     let mut on_the_way: [VecDeque<Vec<u8>>; 2] = Default::default();
     let mut ended = [None, None];
     let mut inputs: VecDeque<(usize, Input<Fact>)> =

@@ -6,6 +6,7 @@ use super::transfer::Showing;
 use super::{About, Ask, Case, Fault, Load, Prepared, Role, Save, State, Step, keep, kind};
 use crate::category::Purpose;
 use crate::conversation::Output;
+use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::{RefusalCode, Reply};
 use crate::exchange::request::{Request, VALID};
 use crate::ids::Commitment;
@@ -98,6 +99,8 @@ impl Ask {
             Err(_) => return self.refuse(&casing, person, RefusalCode::OutsideOffer, now),
             Ok(categories) => categories,
         };
+        let (hash, scope) = (casing.signed.hash(), categories.clone());
+        self.account = Some(Account::asked(request, hash, scope));
         let out = vec![
             keep(request.exchange, kind::REQUEST, &casing.signed),
             Output::Load(Load::Prepare {
@@ -143,11 +146,13 @@ impl Ask {
     ) -> Step {
         let (exchange, request) = (casing.request.exchange, casing.signed.hash());
         let reply = Reply::Refused(code);
+        let wanted = casing.request.categories.clone();
+        self.account = Some(Account::asked(&casing.request, request, wanted));
         let (answer, kept) = self.reply(exchange, request, reply, now);
         self.ended.reply = Some(reply);
-        let out = vec![
-            keep(exchange, kind::REQUEST, &casing.signed),
-            kept,
+        let mut out = vec![keep(exchange, kind::REQUEST, &casing.signed), kept];
+        out.extend(self.account(Stage::Over));
+        out.extend([
             Output::Save(Save::Executed {
                 exchange,
                 request,
@@ -166,7 +171,7 @@ impl Ask {
             }),
             Output::Send(wire::frame(kind::ANSWER, &answer)),
             self.close(),
-        ];
+        ]);
         Ok((State::Over, out))
     }
 
@@ -236,6 +241,10 @@ impl Ask {
             }),
         };
         out.push(decided);
+        out.extend(self.account(match reply {
+            Reply::Delivered | Reply::NothingToShow => Stage::Open,
+            Reply::Refused(_) | Reply::Deferred(_) => Stage::Over,
+        }));
         out.push(Output::Send(wire::frame(kind::ANSWER, &answer)));
         if let Some((counts, length)) = ready {
             let (showing, more) = Showing::start(&self.pair, about, counts, length, rng);

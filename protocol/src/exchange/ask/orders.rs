@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Subject;
 use crate::category::{Category, Purpose};
+use crate::exchange::account::{Entry, Stage};
 use crate::exchange::answer::{Answer, Verdict};
 use crate::exchange::bundle::Manifest;
 use crate::ids::{Commitment, ExchangeId, Handle, Hash, MatchId, OdsCode, PersonId};
@@ -40,6 +41,8 @@ pub enum Save {
     Spool(Vec<u8>),
     /// The spooled bundle is whole: keep it as received, or in quarantine.
     File(Box<Filed>),
+    /// What the exchange leaves for the account of the two, so far or in the end.
+    Account(Stage, Box<Entry>),
 }
 
 /// What is known of a bundle that was received whole.

@@ -4,6 +4,7 @@ use super::transfer::Taking;
 use super::{About, Ask, Fault, Role, State, Step, keep, kind};
 use crate::codec;
 use crate::conversation::Output;
+use crate::exchange::account::Stage;
 use crate::exchange::answer::{Answer, Receipt, Reply, Verdict};
 use crate::ids::{ExchangeId, Hash};
 use crate::journal::{Act, Outcome};
@@ -14,7 +15,7 @@ use crate::time::Timestamp;
 impl Ask {
     /// A reply of ours, signed, with the order to keep it.
     pub(super) fn reply(
-        &self,
+        &mut self,
         exchange: ExchangeId,
         request: Hash,
         reply: Reply,
@@ -30,7 +31,11 @@ impl Ask {
             terms: self.pair.terms.hash(),
             at: now,
         };
+        let in_return = answer.in_return;
         let answer = Signed::sign(&answer, &self.pair.key);
+        if let Some(account) = &mut self.account {
+            account.replied(in_return, reply, answer.hash(), now);
+        }
         let keep = keep(exchange, kind::ANSWER, &answer);
         (answer, keep)
     }
@@ -65,6 +70,9 @@ impl Ask {
             Reply::Refused(code) => Outcome::Refused(code.to_string()),
             Reply::Deferred(until) => Outcome::Refused(format!("deferred until {until}")),
         };
+        if let Some(account) = &mut self.account {
+            account.replied(in_return, answer.reply, signed.hash(), answer.at);
+        }
         let mut out = vec![
             keep(about.exchange, kind::ANSWER, &signed),
             Output::Record(Act::AnswerHeard {
@@ -76,13 +84,18 @@ impl Ask {
             }),
         ];
         match (answer.reply, self.role) {
-            (Reply::Delivered, _) => Ok((State::Taking(Box::new(Taking::new(about))), out)),
+            (Reply::Delivered, _) => {
+                out.extend(self.account(Stage::Open));
+                Ok((State::Taking(Box::new(Taking::new(about))), out))
+            }
             (Reply::NothingToShow, Role::Requester) => {
                 let (state, more) = self.begin_return(about)?;
+                out.extend(self.account(Stage::Open));
                 out.extend(more);
                 Ok((state, out))
             }
             _ => {
+                out.extend(self.account(Stage::Over));
                 out.push(self.close());
                 Ok((State::Over, out))
             }
@@ -100,6 +113,10 @@ impl Ask {
             return Err(Fault::Unfit("a receipt for another bundle"));
         }
         self.ended.acknowledged = true;
+        if let Some(account) = &mut self.account {
+            let in_return = self.role == Role::Requester;
+            account.acknowledged(in_return, signed.hash(), receipt.verdict);
+        }
         let mut out = vec![
             keep(about.exchange, kind::RECEIPT, &signed),
             Output::Record(Act::ReceiptHeard {
@@ -110,8 +127,10 @@ impl Ask {
             }),
         ];
         if self.role == Role::Holder {
+            out.extend(self.account(Stage::Open));
             return Ok((State::AwaitReturn(about), out));
         }
+        out.extend(self.account(Stage::Over));
         out.push(self.close());
         Ok((State::Over, out))
     }

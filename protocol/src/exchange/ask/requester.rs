@@ -7,6 +7,7 @@ use super::{About, Ask, Fault, Load, Plan, State, Step, keep, kind};
 use crate::codec;
 use crate::conversation::Output;
 use crate::crypto::seal;
+use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::Reply;
 use crate::exchange::request::{Request, VALID};
 use crate::journal::{Act, Outcome};
@@ -35,9 +36,15 @@ impl Ask {
             user,
             terms: self.pair.terms.hash(),
         };
-        let request = Signed::sign(&request, &self.pair.key);
-        let out = vec![
-            keep(plan.exchange, kind::REQUEST, &request),
+        let (me, peer, wanted) = (&self.pair.me, &self.pair.peer, &request.categories);
+        let scope = self.pair.terms.grant(peer, me, request.purpose, wanted);
+        let scope = scope.unwrap_or_else(|_| wanted.clone());
+        let body = request;
+        let request = Signed::sign(&body, &self.pair.key);
+        self.account = Some(Account::asked(&body, request.hash(), scope));
+        let mut out = vec![keep(plan.exchange, kind::REQUEST, &request)];
+        out.extend(self.account(Stage::Open));
+        out.extend([
             Output::Record(Act::Asked {
                 exchange: plan.exchange,
                 peer: self.pair.peer.clone(),
@@ -47,7 +54,7 @@ impl Ask {
                 request: request.hash(),
             }),
             Output::Send(wire::frame(kind::REQUEST, &request)),
-        ];
+        ]);
         self.ended.exchange = Some(plan.exchange);
         let about = About {
             exchange: plan.exchange,
@@ -82,8 +89,9 @@ impl Ask {
     /// There is nothing to show in return: say so, and the exchange is over.
     pub(super) fn return_nothing(&mut self, about: &About, now: Timestamp) -> Step {
         let (answer, keep) = self.reply(about.exchange, about.request, Reply::NothingToShow, now);
-        let out = vec![
-            keep,
+        let mut out = vec![keep];
+        out.extend(self.account(Stage::Over));
+        out.extend([
             Output::Record(Act::Returned {
                 exchange: about.exchange,
                 peer: self.pair.peer.clone(),
@@ -94,7 +102,7 @@ impl Ask {
             }),
             Output::Send(wire::frame(kind::ANSWER, &answer)),
             self.close(),
-        ];
+        ]);
         Ok((State::Over, out))
     }
 }

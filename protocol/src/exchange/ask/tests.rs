@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::charter::Charter;
 use crate::crypto::hash;
+use crate::exchange::account::{Entry, Shown, Stage};
 use crate::exchange::answer::{Answer, RefusalCode, Reply, Verdict};
 use crate::exchange::bundle::{Content, Item, Manifest};
 use crate::ids::Fixed;
@@ -37,6 +38,7 @@ struct Side {
     plain: VecDeque<u8>,
     spool: Vec<u8>,
     filed: Vec<(Filed, Vec<u8>)>,
+    accounts: Vec<(Stage, Entry)>,
     acts: Vec<Act>,
     sent: Vec<Vec<u8>>,
     ended: Option<Ended>,
@@ -53,6 +55,7 @@ impl Side {
             plain: VecDeque::new(),
             spool: vec![],
             filed: vec![],
+            accounts: vec![],
             acts: vec![],
             sent: vec![],
             ended: None,
@@ -86,6 +89,7 @@ impl Side {
             }
             Save::Spool(plain) => self.spool.extend(plain),
             Save::File(filed) => self.filed.push((*filed, std::mem::take(&mut self.spool))),
+            Save::Account(stage, entry) => self.accounts.push((stage, *entry)),
         }
     }
 
@@ -263,6 +267,81 @@ fn both_show_each_other_the_same_person_and_both_journal_it() {
                 "Received"
             ]
         );
+    }
+}
+
+/// What both put into the account in the end: once each.
+fn entered(sides: [&Side; 2]) -> [Entry; 2] {
+    sides.map(|side| {
+        let over: Vec<_> = side
+            .accounts
+            .iter()
+            .filter(|it| it.0 == Stage::Over)
+            .collect();
+        assert_eq!(over.len(), 1, "{:?}", side.accounts);
+        assert_eq!(side.accounts.last().unwrap().0, Stage::Over);
+        over[0].1.clone()
+    })
+}
+
+#[test]
+fn both_enter_the_same_exchange_with_the_same_statements() {
+    let with = Shown::Bundle([Category::CarePlans].into());
+    let nothing = Shown::Nothing;
+    let ours: Option<&[u8]> = Some(b"ours");
+    for (bodies, statements, answer, in_return) in [
+        ([ours, ours], 7, with.clone(), with.clone()),
+        ([None, ours], 5, with.clone(), nothing.clone()),
+        ([ours, None], 5, nothing.clone(), with),
+        ([None, None], 3, nothing.clone(), nothing),
+    ] {
+        let (mut one, mut two) = sides(defaults(), plan(), bodies);
+        run(&mut one, &mut two, |_, frame| Some(frame));
+        let [asked, held] = entered([&one, &two]);
+        assert_eq!(asked, held);
+        assert_eq!(asked.statements.len(), statements);
+        assert_eq!((asked.answer, asked.in_return), (answer, in_return));
+        assert!(asked.categories.contains(&Category::Medications));
+        // The request is down before it leaves; so is the answer.
+        assert!(
+            one.accounts
+                .iter()
+                .chain(&two.accounts)
+                .any(|it| it.0 == Stage::Open)
+        );
+    }
+    let (mut one, mut two) = sides(defaults(), plan(), [ours, ours]);
+    two.stopped = true;
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    let [asked, held] = entered([&one, &two]);
+    assert_eq!(asked.statements, held.statements);
+    assert_eq!(asked.answer, Shown::Refused(RefusalCode::Stopped));
+    assert_eq!(asked.in_return, Shown::NotDue);
+}
+
+#[test]
+fn an_exchange_cut_anywhere_is_entered_as_far_as_it_came() {
+    let ours: Option<&[u8]> = Some(b"ours");
+    for cut in 0..11 {
+        let (mut one, mut two) = sides(defaults(), plan(), [ours, ours]);
+        run(&mut one, &mut two, |n, frame| (n < cut).then_some(frame));
+        let over = |side: &Side| {
+            let over: Vec<_> = side
+                .accounts
+                .iter()
+                .filter(|it| it.0 == Stage::Over)
+                .collect();
+            assert!(over.len() <= 1);
+            over.first().map(|it| it.1.clone())
+        };
+        let asked = over(&one).unwrap();
+        match over(&two) {
+            None => assert_eq!(cut, 0, "the request never came"),
+            Some(held) => {
+                let (a, b) = (&asked.statements, &held.statements);
+                assert!(a.is_subset(b) || b.is_subset(a), "cut at {cut}");
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::category::Category;
 use crate::codec::{self, Bytes};
 use crate::conversation::Output;
 use crate::crypto::seal::{Opener, Sealer, SecretKey, TAG};
+use crate::exchange::account::Stage;
 use crate::exchange::answer::{Receipt, Verdict};
 use crate::exchange::bundle::{self, Manifest, Reading, Root, Shown};
 use crate::ids::{Hash, OdsCode};
@@ -162,6 +163,10 @@ impl Ask {
         let shown = Signed::sign(&shown, &self.pair.key);
         self.ended.shown.clone_from(&counts);
         out.push(keep(about.exchange, kind::COMMITMENT, &shown));
+        if let Some(account) = &mut self.account {
+            account.shown(self.role == Role::Requester, shown.hash(), &counts);
+        }
+        out.extend(self.account(Stage::Open));
         out.push(Output::Record(Act::Shown {
             exchange: about.exchange,
             peer: self.pair.peer.clone(),
@@ -267,6 +272,11 @@ impl Ask {
             at: now,
         };
         let receipt = Signed::sign(&receipt, &self.pair.key);
+        let in_return = self.role == Role::Holder;
+        if let Some(account) = &mut self.account {
+            account.shown(in_return, shown.hash(), &counts);
+            account.acknowledged(in_return, receipt.hash(), verdict);
+        }
         let outcome = match verdict {
             Verdict::Opened => {
                 self.ended.received.clone_from(&counts);
@@ -285,13 +295,19 @@ impl Ask {
                 commitment: about.subject.commitment,
                 purpose: about.purpose,
                 at: now,
-                in_return: self.role == Role::Holder,
+                in_return,
                 manifest,
                 verdict,
                 shown: shown.hash(),
             }))),
             keep(about.exchange, kind::COMMITMENT, &shown),
             keep(about.exchange, kind::RECEIPT, &receipt),
+        ];
+        out.extend(self.account(match self.role {
+            Role::Holder => Stage::Over,
+            Role::Requester => Stage::Open,
+        }));
+        out.extend([
             Output::Record(Act::Received {
                 exchange: about.exchange,
                 peer: self.pair.peer.clone(),
@@ -301,7 +317,7 @@ impl Ask {
                 outcome,
             }),
             Output::Send(wire::frame(kind::RECEIPT, &receipt)),
-        ];
+        ]);
         if self.role == Role::Holder {
             out.push(self.close());
             return Ok((State::Over, out));

@@ -4,7 +4,7 @@
 use super::*;
 
 /// Seeds of the everyday run.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 500;
 
 #[test]
 fn whatever_the_line_does_both_chains_converge_and_no_number_is_signed_twice() {
