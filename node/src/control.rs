@@ -23,6 +23,7 @@ mod asking;
 mod auditing;
 mod index;
 mod joining;
+mod ledger;
 mod members;
 mod received;
 pub mod server;
@@ -61,6 +62,8 @@ pub async fn dispatch(
         Request::ListWithheld(_) => answer(withholding::list(node, user).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
+        Request::Ledger(question) => answer(ledger::show(node, user, question).await?),
+        Request::ShowStanding(question) => answer(ledger::standing(node, question).await?),
         Request::Members(_) => answer(members::members(node)?),
         Request::Introduce(question) => answer(joining::introduce(node, question).await?),
         Request::Apply(question) => answer(joining::apply(node, user, question).await?),

@@ -13,6 +13,7 @@ pub mod drive;
 pub mod finding;
 pub mod joining;
 pub mod keeping;
+pub mod ledger;
 pub mod matching;
 pub mod progress;
 pub mod roster;

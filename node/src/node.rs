@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::coverage::Coverages;
 use crate::engine::drive::{self, now};
+use crate::engine::ledger::Ledgers;
 use crate::engine::progress::Progress;
 use crate::engine::turns::{Begun, Turns};
 use crate::home::keys::{self, Keys};
@@ -42,6 +43,8 @@ pub struct Node {
     pub said: Said,
     /// What exchanges leave behind.
     pub exchanges: Exchanges,
+    /// The account with every peer.
+    pub ledgers: Ledgers,
     /// People and their records.
     pub records: Records,
     /// Who and what stays home.
@@ -99,6 +102,7 @@ impl Node {
             membership: Membership::open(&store, opened)?,
             said: Said::open(&store)?,
             exchanges: Exchanges::open(&store)?,
+            ledgers: Ledgers::open(&store, &journal.lately())?,
             records: Records::open(&store)?,
             withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,

@@ -14,11 +14,15 @@ use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::roster::{Member, Roster};
 
+pub use self::account::contact;
+use self::account::{account, accounts, owed, owing};
 use crate::engine::drive::now;
 use crate::journal::{self, Lately};
 use crate::network::PeerState;
 use crate::node::Node;
 use crate::store;
+
+mod account;
 
 /// Less left on disk than this is a problem, in bytes.
 const LITTLE_DISK: u64 = 1024 * 1024 * 1024;
@@ -51,6 +55,7 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
     let mut peers = peers(node).await;
     peers.retain(|peer| peer.takes_part);
     problems.extend(peers.iter().filter_map(|peer| away(node, peer)));
+    problems.extend(peers.iter().flat_map(owed));
     let up = peers.iter().filter(|peer| is_up(peer)).count();
     let listening = match node.network() {
         Some(network) => network.listening().await.unwrap_or_default(),
@@ -76,6 +81,7 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
             head: chain.head,
             verified: node.verified(),
         },
+        accounts: accounts(&peers),
         last_exchange: peers.iter().filter_map(|peer| peer.last_exchange).max(),
         disk,
         problems,
@@ -176,8 +182,11 @@ pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
             let coverage = coverages.as_ref();
             let coverage = coverage.and_then(|all| all.get(&member.code).copied());
             let matched = node.index.matched(&member.code).ok().flatten();
+            let account = account(node, &member.code);
+            let mut problems = between(member, &lately, matched.is_some(), coverage);
+            problems.extend(account.iter().flat_map(|it| owing(node, member, it)));
             PeerReport {
-                problems: between(member, &lately, matched.is_some(), coverage),
+                problems,
                 coverage,
                 now: now(),
                 code: member.code.clone(),
@@ -193,6 +202,7 @@ pub async fn peers(node: &Arc<Node>) -> Vec<PeerReport> {
                 matched: matched.map(|found| found.at),
                 matching: node.progress.with(&member.code),
                 last_exchange: lately.exchanged,
+                account: account.clone(),
                 errors: lately.errors.into(),
             }
         })

@@ -29,6 +29,7 @@ use self::blobs::Blobs;
 pub mod blobs;
 pub mod exchanges;
 pub mod index;
+pub mod ledger;
 pub mod records;
 pub mod withheld;
 

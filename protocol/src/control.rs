@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod import;
 pub mod index;
 pub mod journal;
+pub mod ledger;
 pub mod node;
 pub mod offer;
 pub mod roster;
@@ -112,6 +113,10 @@ requests! {
     Import(import::Import) -> import::ImportReport,
     /// Whether the journal is as it was written.
     VerifyJournal(journal::Verify) -> journal::Verified,
+    /// How the ledger with a peer is.
+    Ledger(ledger::Ledger) -> ledger::LedgerReport,
+    /// How peers and this node answer each other.
+    ShowStanding(ledger::ShowStanding) -> Vec<ledger::StandingReport>,
     /// Who is a member.
     Members(roster::Members) -> roster::MembersReport,
     /// What the node would say of itself, joining.

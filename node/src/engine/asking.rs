@@ -296,6 +296,7 @@ impl Effects<Ask> for Asking {
                 }
                 self.spooled = None;
             }
+            Save::Account(stage, entry) => self.node.ledgers.enter(&self.peer, stage, &entry)?,
         }
         Ok(())
     }

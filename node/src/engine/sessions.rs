@@ -9,7 +9,7 @@ use fairshare_protocol::wire;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{advert, asking, contact, delta, joining, keeping, matching, roster};
+use super::{advert, asking, contact, delta, joining, keeping, ledger, matching, roster};
 use crate::network::{Event, Frames, Network};
 use crate::node::Node;
 use crate::own;
@@ -23,6 +23,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     conversations.spawn(follow(Arc::clone(&node), network.clone()));
     conversations.spawn(joining::bring(Arc::clone(&node), network.clone()));
     conversations.spawn(keeping::keep(Arc::clone(&node)));
+    conversations.spawn(ledger::keep(Arc::clone(&node), network.clone()));
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -37,6 +38,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                             tracing::warn!(%error, "the contact was not published");
                         }
                         node.stir.notify_one();
+                        ledger::met(&node, &key);
                     });
                 }
                 Some(Event::Incoming { peer, member, stream, frames }) => {
@@ -103,6 +105,7 @@ async fn incoming(
         wire::ADVERT => noted("advert", advert::serve(node, &code, frames)).await,
         wire::MATCH => noted("match", matching::answer(node, &code, frames)).await,
         wire::DELTA => noted("delta", delta::answer(node, &code, frames)).await,
+        wire::LEDGER => noted("ledger", ledger::talk(node, &code, frames)).await,
         wire::CONTACT => match asking::pair(node, roster, &code) {
             Ok(pair) => noted("contact", contact::answer(node, &code, pair, frames)).await,
             Err(why) => tracing::warn!(peer = %code, %why, "a first contact without terms"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use fairshare_protocol::control::node::PeerError;
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::journal::{Act, Entry, Outcome};
+use fairshare_protocol::ledger::page::Head;
 use fairshare_protocol::limits::MAX_MEMBERS;
 use fairshare_protocol::time::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct Lately {
     /// The last time it gave more than it may, and the code under which that was refused; none
     /// once something of it was taken since.
     pub over_cap: Option<(Timestamp, String)>,
+    /// The furthest page of our chain with it that was written.
+    pub page: Head,
 }
 
 /// What a refusal for being over a cap says, and what to do; none for other refusals.
@@ -70,6 +73,13 @@ impl Peers {
                     lately.over_cap = Some((entry.at, what.clone()));
                 }
                 return self.note(peer, entry.at, format!("refused: {what}"));
+            }
+            Act::PageWritten { peer, number, page } => {
+                if let Some(lately) = self.of(peer) {
+                    let (number, hash) = (*number, *page);
+                    lately.page = lately.page.max(Head { number, hash });
+                }
+                return;
             }
             Act::Matched { peer, .. } | Act::Taken { peer, .. } => {
                 if let Some(lately) = self.of(peer) {

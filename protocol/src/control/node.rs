@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ledger::AccountState;
 use crate::ids::{FederationId, Hash, OdsCode};
 use crate::member::MemberKind;
 use crate::time::Timestamp;
@@ -40,10 +41,25 @@ pub struct StatusReport {
     pub journal: JournalState,
     /// When it last exchanged with anybody, either way.
     pub last_exchange: Option<Timestamp>,
+    /// How the accounts with its peers stand.
+    pub accounts: Accounts,
     /// What it takes on disk.
     pub disk: Disk,
     /// What is not as it should be. Empty: the node is healthy.
     pub problems: Vec<Problem>,
+}
+
+/// The accounts with all peers, in short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Peers with an account.
+    pub peers: u64,
+    /// Pairs below what is owed, in either direction, on any step of the ladder.
+    pub below: u64,
+    /// Of these, with the bulk lane paused.
+    pub paused: u64,
+    /// Exchanges overdue to be settled.
+    pub overdue: u64,
 }
 
 /// A federation, for screens.
@@ -148,6 +164,8 @@ pub struct PeerReport {
     pub coverage: Option<Coverage>,
     /// When we last exchanged, either way.
     pub last_exchange: Option<Timestamp>,
+    /// The account with it; none if nothing was entered yet.
+    pub account: Option<AccountState>,
     /// The latest errors, newest first.
     pub errors: Vec<PeerError>,
     /// What is not as it should be between the two.
