@@ -7,8 +7,9 @@ use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
 use crate::commands::{
-    admissions, admit, ask, demo, federation, find, import, index, init, join, journal, matching,
-    members, offer, peer, peers, received, run, status, terms, who_saw, withhold,
+    admissions, admit, ask, demo, federation, find, import, index, init, join, journal, ledger,
+    matching, members, offer, peer, peers, received, run, standing, status, terms, who_saw,
+    withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -64,6 +65,8 @@ pub enum Command {
     Status(status::Status),
     Peers(peers::Peers),
     Peer(peer::Peer),
+    Ledger(ledger::Ledger),
+    Standing(standing::ShowStandings),
     #[command(subcommand)]
     Journal(journal::Journal),
 }
@@ -93,6 +96,8 @@ impl Command {
             Self::Status(command) => command.run(client).await,
             Self::Peers(command) => command.run(client).await,
             Self::Peer(command) => command.run(client).await,
+            Self::Ledger(command) => command.run(client).await,
+            Self::Standing(command) => command.run(client).await,
             Self::Journal(command) => command.run(client).await,
         }
     }

@@ -3,8 +3,10 @@
 use fairshare_protocol::control::node::{self, Connection, PeerReport};
 use fairshare_protocol::control::{DEGRADED, Failure};
 use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::ledger::ladder::{Rung, Step};
 
 use super::peers::{connection, show_problem};
+use super::standing::word;
 use crate::client::Client;
 use crate::output::{Page, Tone, ago, count};
 
@@ -73,6 +75,8 @@ fn show(page: &mut Page, peer: &PeerReport) {
             "last exchange",
             peer.last_exchange.map_or_else(never, |at| ago(now, at)),
         ),
+        ("answers", answers(peer)),
+        ("ladder", ladder(peer)),
     ]);
     for problem in &peer.problems {
         page.gap();
@@ -83,6 +87,39 @@ fn show(page: &mut Page, peer: &PeerReport) {
         let rows = peer.errors.iter();
         let rows = rows.map(|error| vec![ago(now, error.at), error.what.clone()]);
         page.table(&["ERRORS", ""], rows.collect());
+    }
+}
+
+/// How the two answer each other, in words.
+fn answers(peer: &PeerReport) -> String {
+    let Some(account) = &peer.account else {
+        return "nothing asked yet, either way".to_owned();
+    };
+    let (asked, answered) = account.asked;
+    let (of_us, by_us) = account.asked_of_us;
+    format!(
+        "it answered {} of {} in 90 days, we {} of {}",
+        count(answered),
+        count(asked),
+        count(by_us),
+        count(of_us)
+    )
+}
+
+/// Where the two stand on the ladder, in words.
+fn ladder(peer: &PeerReport) -> String {
+    let Some(account) = &peer.account else {
+        return word(Step::EVEN);
+    };
+    match (account.their_step.rung, account.our_step.rung) {
+        (Rung::Even, Rung::Even) => word(Step::EVEN),
+        (Rung::Even, _) => format!("we are {}", word(account.our_step)),
+        (_, Rung::Even) => format!("it is {}", word(account.their_step)),
+        _ => format!(
+            "it is {}; we are {}",
+            word(account.their_step),
+            word(account.our_step)
+        ),
     }
 }
 

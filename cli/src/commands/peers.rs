@@ -1,7 +1,9 @@
 //! `fairshare peers`
 
+use fairshare_protocol::control::ledger::AccountState;
 use fairshare_protocol::control::node::{self, Connection, PeerReport, Problem};
 use fairshare_protocol::control::{DEGRADED, Failure};
+use fairshare_protocol::ledger::ladder::Rung;
 
 use crate::client::Client;
 use crate::output::{Page, Tone, ago, count};
@@ -33,6 +35,8 @@ impl Peers {
                 "LINKS",
                 "COVERAGE",
                 "LAST EXCHANGE",
+                "ANSWERED",
+                "LADDER",
                 "ERRORS",
             ];
             page.table(&head, peers.iter().map(row).collect());
@@ -65,6 +69,8 @@ fn row(peer: &PeerReport) -> Vec<String> {
                 format!("{} of {}", count(it.linked), count(it.named))
             }),
         peer.last_exchange.map_or_else(none, age),
+        peer.account.as_ref().map_or_else(none, answered),
+        peer.account.as_ref().map_or_else(none, ladder),
         count(peer.errors.len() as u64),
     ]
 }
@@ -74,6 +80,24 @@ pub fn show_problem(page: &mut Page, problem: &Problem) {
     let fact = page.tone(Tone::Bad, &problem.fact);
     page.line(fact);
     page.line(format_args!("  try: {}", problem.remedy));
+}
+
+/// How many of our requests it answered in time.
+fn answered(account: &AccountState) -> String {
+    match account.asked {
+        (0, _) => "-".to_owned(),
+        (asked, answered) => format!("{} of {}", count(answered), count(asked)),
+    }
+}
+
+/// The higher of the two steps of the ladder, and whose it is.
+fn ladder(account: &AccountState) -> String {
+    let (theirs, ours) = (account.their_step.rung, account.our_step.rung);
+    match (theirs, ours) {
+        (Rung::Even, Rung::Even) => Rung::Even.to_string(),
+        _ if ours > theirs => format!("we: {ours}"),
+        _ => theirs.to_string(),
+    }
 }
 
 /// Connected, or why not.

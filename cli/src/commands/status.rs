@@ -1,6 +1,6 @@
 //! `fairshare status`
 
-use fairshare_protocol::control::node::{self, StatusReport};
+use fairshare_protocol::control::node::{self, Accounts, StatusReport};
 use fairshare_protocol::control::{DEGRADED, Failure};
 
 use crate::client::Client;
@@ -94,6 +94,7 @@ fn show(page: &mut Page, report: &StatusReport) {
             "last exchange",
             report.last_exchange.map_or_else(never, |at| ago(now, at)),
         ),
+        ("accounts", accounts(&report.accounts)),
         (
             "disk",
             format!(
@@ -109,6 +110,29 @@ fn show(page: &mut Page, report: &StatusReport) {
         page.line(format_args!("! {fact}"));
         page.line(format_args!("  try: {}", problem.remedy));
     }
+}
+
+/// How the accounts with peers stand, in words.
+fn accounts(accounts: &Accounts) -> String {
+    let Accounts {
+        peers,
+        below,
+        paused,
+        overdue,
+    } = accounts;
+    if *peers == 0 {
+        return "none yet".to_owned();
+    }
+    let mut text = format!("with {} peers", count(*peers));
+    text += &match (below, paused) {
+        (0, _) => ", even".to_owned(),
+        (below, 0) => format!(", {} below 95 %", count(*below)),
+        (below, paused) => format!(", {} below 95 %, bulk paused with {paused}", count(*below)),
+    };
+    if *overdue > 0 {
+        text += &format!(", {} exchanges overdue to be settled", count(*overdue));
+    }
+    text
 }
 
 fn list(addresses: &[String]) -> String {
