@@ -8,6 +8,8 @@
 //!
 //! The first entry's predecessor is [`ORIGIN`]. An entry's hash covers its encoded bytes.
 
+// Longer than 400 lines because its acts are one list, with a line on each of their parts.
+
 use serde::{Deserialize, Serialize};
 
 use crate::category::{Category, Purpose};

@@ -65,6 +65,13 @@ impl Signed {
         };
         for link in links {
             let Link::Page(page) = link else { continue };
+            let page_as_written = format!("{:?}", page.peek().unwrap());
+            for person in held_by("RH8") {
+                assert!(
+                    !page_as_written.contains(&person.nhs),
+                    "a number of somebody"
+                );
+            }
             let number = page.peek().unwrap().number;
             let hash = page.hash().to_string();
             let before = self.0.insert(number, hash.clone());
@@ -169,7 +176,6 @@ fn both_sign_the_same_account_and_a_copy_put_back_signs_no_number_twice() {
         (&16.into(), &16.into())
     );
     let mut text = std::fs::read_to_string(&export).unwrap();
-    assert!(!text.contains("999"), "no number of anybody");
     let at = text.find("\"page\":{\"bytes\":\"").unwrap() + 60;
     let other = if &text[at..=at] == "A" { "B" } else { "A" };
     text.replace_range(at..=at, other);
