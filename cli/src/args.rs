@@ -8,8 +8,8 @@ use fairshare_protocol::control::Failure;
 use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, federation, find, import, index, init, join, journal, ledger,
-    matching, members, offer, peer, peers, received, run, standing, status, terms, who_saw,
-    withhold,
+    matching, members, offer, peer, peers, received, reviews, run, standing, status, terms,
+    who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -61,6 +61,8 @@ pub enum Command {
     Received(received::Received),
     WhoSaw(who_saw::WhoSaw),
     #[command(subcommand)]
+    Reviews(reviews::Reviews),
+    #[command(subcommand)]
     Withhold(withhold::Withhold),
     Status(status::Status),
     Peers(peers::Peers),
@@ -92,6 +94,7 @@ impl Command {
             Self::Ask(command) => command.run(client).await,
             Self::Received(command) => command.run(client).await,
             Self::WhoSaw(command) => command.run(client).await,
+            Self::Reviews(command) => command.run(client).await,
             Self::Withhold(command) => command.run(client).await,
             Self::Status(command) => command.run(client).await,
             Self::Peers(command) => command.run(client).await,

@@ -20,6 +20,7 @@ pub mod peer;
 pub mod peers;
 pub mod person;
 pub mod received;
+pub mod reviews;
 pub mod run;
 pub mod standing;
 pub mod status;

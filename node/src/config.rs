@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fairshare_protocol::category::Category;
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::limits::MAX_BUNDLE;
 use fairshare_protocol::member::{MemberKind, User};
 use fairshare_protocol::text::Line;
+use fairshare_protocol::time::DAY;
 use serde::{Deserialize, Serialize};
 
 /// The port nodes listen on unless told otherwise, TCP and UDP alike.
 pub const PORT: u16 = 7440;
+
+/// The longest that what peers showed may be kept without being filed: 20 years.
+const MAX_DAYS: u32 = 7305;
 
 /// An operator's decisions. Unknown keys are refused, so that a mistyped one is not ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,9 @@ pub struct Config {
     /// Limits of this node.
     #[serde(default)]
     pub limits: Limits,
+    /// What becomes of what peers showed.
+    #[serde(default)]
+    pub copies: Copies,
     /// Data Security and Protection Toolkit status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dspt: Option<Dspt>,
@@ -87,6 +95,38 @@ pub struct Limits {
     /// The largest bundle sent or taken, in bytes.
     #[serde(default = "default_bundle")]
     pub max_bundle: u64,
+    /// Room kept on disk for care and emergencies, in bytes.
+    #[serde(default = "default_reserve")]
+    pub reserve: u64,
+}
+
+/// What becomes of what peers showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copies {
+    /// So many days after it came, what a peer showed is erased unless it was filed.
+    #[serde(default = "default_days")]
+    pub keep_days: u32,
+}
+
+impl Copies {
+    /// How long what a peer showed is kept.
+    pub fn kept(&self) -> Duration {
+        Duration::from_millis(DAY * u64::from(self.keep_days))
+    }
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Self {
+            keep_days: default_days(),
+        }
+    }
+}
+
+/// 12 months.
+const fn default_days() -> u32 {
+    365
 }
 
 /// A user of this machine who may use the control socket.
@@ -107,12 +147,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_bundle: default_bundle(),
+            reserve: default_reserve(),
         }
     }
 }
 
 const fn default_bundle() -> u64 {
     MAX_BUNDLE
+}
+
+const fn default_reserve() -> u64 {
+    64 * 1024 * 1024
 }
 
 /// All interfaces, TCP and QUIC, on [`PORT`].
@@ -158,6 +203,16 @@ impl Config {
         if !(1024 * 1024..=1 << 40).contains(&self.limits.max_bundle) {
             return wrong(
                 "limits.max_bundle is not between 1 MiB and 1 TiB; it is in bytes".to_owned(),
+            );
+        }
+        if !(1..=MAX_DAYS).contains(&self.copies.keep_days) {
+            return wrong(format!(
+                "copies.keep_days is not between 1 and {MAX_DAYS}; file what is to be kept for good"
+            ));
+        }
+        if !(8 * 1024 * 1024..=1 << 40).contains(&self.limits.reserve) {
+            return wrong(
+                "limits.reserve is not between 8 MiB and 1 TiB; it is in bytes".to_owned(),
             );
         }
         let announced = self.announce.iter().map(Line::as_str);
@@ -213,6 +268,13 @@ impl Config {
             });
         }
         Err(Error::Stranger { uid })
+    }
+
+    /// Whether this user stands in the config by name, and is not just the home's owner.
+    pub fn names(&self, user: &User) -> bool {
+        let is =
+            |known: &KnownUser| known.id.as_str() == user.id && known.name.as_str() == user.name;
+        self.users.iter().any(is)
     }
 }
 
@@ -276,6 +338,7 @@ pub(crate) mod tests {
             announce: Vec::new(),
             organisation_key: None,
             limits: Limits::default(),
+            copies: Copies::default(),
             dspt: None,
             exchange_contact: desk("Records desk"),
             caldicott_guardian: desk("Dr A. Guardian"),
@@ -330,7 +393,9 @@ pub(crate) mod tests {
     #[test]
     fn the_owner_is_the_operator_until_users_are_named() {
         let mut config = sample();
-        assert_eq!(config.user(1000, 1000).unwrap().role, "operator");
+        let operator = config.user(1000, 1000).unwrap();
+        assert_eq!(operator.role, "operator");
+        assert!(!config.names(&operator));
         assert!(matches!(
             config.user(1001, 1000),
             Err(Error::Stranger { uid: 1001 })
@@ -341,7 +406,9 @@ pub(crate) mod tests {
             role: "Clerk".parse().unwrap(),
             id: "sam".parse().unwrap(),
         }];
-        assert_eq!(config.user(1001, 1000).unwrap().name, "Sam");
+        let sam = config.user(1001, 1000).unwrap();
+        assert_eq!(sam.name, "Sam");
+        assert!(config.names(&sam));
         assert!(config.user(1000, 1000).is_err());
     }
 }

@@ -21,14 +21,18 @@ use crate::status;
 
 mod asking;
 mod auditing;
+mod copies;
 mod index;
 mod joining;
 mod ledger;
 mod members;
+mod naming;
 mod received;
+mod reviewing;
 pub mod server;
 #[cfg(test)]
 mod tests;
+mod who_saw;
 mod withholding;
 
 /// Answers one request of `user`. Dropping the future calls it off.
@@ -55,7 +59,11 @@ pub async fn dispatch(
         Request::ListReceived(question) => answer(received::list(node, &question)?),
         Request::ShowReceived(question) => answer(received::show(node, user, &question).await?),
         Request::ExportReceived(question) => answer(received::export(node, user, question).await?),
-        Request::WhoSaw(question) => answer(received::who_saw(node, question).await?),
+        Request::FileReceived(question) => answer(copies::file(node, user, question).await?),
+        Request::EraseReceived(question) => answer(copies::erase(node, user, question).await?),
+        Request::ListReviews(question) => answer(reviewing::list(node, user, &question).await?),
+        Request::CloseReviews(question) => answer(reviewing::close(node, user, question).await?),
+        Request::WhoSaw(question) => answer(who_saw::who_saw(node, question).await?),
         Request::Withhold(question) => answer(withholding::add(node, user, question).await?),
         Request::Release(question) => answer(withholding::release(node, user, question).await?),
         Request::Mask(question) => answer(withholding::mask(node, user, question).await?),
@@ -106,6 +114,15 @@ pub async fn blocking<T: Send + 'static>(
                 "this is a fault of the program: report it",
             ))
         })
+}
+
+/// What a task of its own came to.
+fn ended<T>(ended: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
+    ended.map_err(|error| {
+        let fact = format!("the command failed inside the node: {error}");
+        let remedy = "this is a fault of the program: report it";
+        Failure::new(DEGRADED, fact, remedy)
+    })
 }
 
 /// Writes a file of mode 0600 that must not be there yet, durably; gives its size. Blocks.

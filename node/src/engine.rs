@@ -7,6 +7,7 @@
 pub mod advert;
 pub mod asking;
 pub mod contact;
+pub mod copies;
 pub mod coverage;
 pub mod delta;
 pub mod drive;

@@ -8,12 +8,14 @@
 //! store/          records, links, openings, sealed under store.key
 //! blobs/          encrypted bodies
 //! journal/        the entries and their signed heads
+//! reserve         takes space, given back when the disk is full   0600
 //! control.sock    what operators talk to while the node runs      0600
 //! lock            held by the process that has the home open
 //! ```
 
 pub mod keys;
 pub mod organisation;
+pub mod reserve;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};

@@ -2,8 +2,10 @@
 //!
 //! Two files in one directory, both 0600 and both made of checked frames: the entries, and the
 //! signed heads, one for the end of each day. One thread writes; whoever appended waits for it,
-//! and all who wait share one `fdatasync`. Once a write fails the journal takes nothing more until
-//! the node is started again: a disk that has once lied about an fsync may have dropped the data.
+//! and all who wait share one `fdatasync`. Before a write, and once more if it finds the disk full,
+//! room is made by giving the home's reserve back. Once a write fails the journal takes nothing more
+//! until the node is started again: a disk that has once lied about an fsync may have dropped the
+//! data.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
@@ -19,6 +21,8 @@ use fairshare_protocol::ids::{Hash, OdsCode};
 use fairshare_protocol::journal::{Act, Chain};
 use fairshare_protocol::time::Timestamp;
 use tokio::sync::watch;
+
+use crate::home::reserve::{Reserve, Room};
 
 mod check;
 mod error;
@@ -148,6 +152,7 @@ impl Journal {
             work: Condvar::new(),
             done: Condvar::new(),
             progress: watch::Sender::new(progress),
+            reserve: Room::default(),
         });
         let writing = Arc::clone(&shared);
         let writer = thread::Builder::new()
@@ -162,6 +167,12 @@ impl Journal {
             shared,
             writer: Some(writer),
         })
+    }
+
+    /// Gives the journal a reserve to give back when the disk is full; it keeps the first.
+    pub fn keep_room(&self, reserve: Arc<Reserve>) {
+        // There is one reserve to a home.
+        let _ = self.shared.reserve.set(reserve);
     }
 
     /// Appends an entry. It is in the chain at once and on disk soon; wait for [`Self::durable`] or

@@ -16,6 +16,7 @@ use crate::engine::ledger::Ledgers;
 use crate::engine::progress::Progress;
 use crate::engine::turns::{Begun, Turns};
 use crate::home::keys::{self, Keys};
+use crate::home::reserve::Reserve;
 use crate::home::{self, Home};
 use crate::journal::{self, Journal};
 use crate::membership::{self, Membership};
@@ -24,6 +25,7 @@ use crate::own::said::Said;
 use crate::store::exchanges::Exchanges;
 use crate::store::index::Index;
 use crate::store::records::Records;
+use crate::store::reviews::Reviews;
 use crate::store::withheld::Withheld;
 use crate::store::{self, Store};
 
@@ -45,6 +47,8 @@ pub struct Node {
     pub exchanges: Exchanges,
     /// The account with every peer.
     pub ledgers: Ledgers,
+    /// Emergencies to be reviewed.
+    pub reviews: Reviews,
     /// People and their records.
     pub records: Records,
     /// Who and what stays home.
@@ -75,6 +79,10 @@ pub struct Node {
     pub progress: Progress,
     /// Wakes what looks after the index: something may have become possible.
     pub stir: Notify,
+    /// Held by whoever files or erases what peers showed.
+    pub erasing: tokio::sync::Mutex<()>,
+    /// Room for when the disk is full.
+    pub reserve: Arc<Reserve>,
     /// When the node was opened.
     pub opened: Timestamp,
     /// What opening the journal found.
@@ -94,15 +102,20 @@ impl Node {
     pub fn open(home: Home) -> Result<Arc<Self>, Error> {
         let config = Config::read(&home.config())?;
         let keys = Keys::read(&home.keys())?;
+        let reserve = Arc::new(Reserve::open(home.root(), config.limits.reserve));
         let store = Store::open(&home.store(), &home.blobs(), keys.store.clone())?;
         let (journal, journal_opened) =
             Journal::open(&home.journal(), config.ods.clone(), keys.node.clone())?;
+        store.keep_room(Arc::clone(&reserve));
+        journal.keep_room(Arc::clone(&reserve));
+        reserve.tend();
         let opened = now();
         Ok(Arc::new(Self {
             membership: Membership::open(&store, opened)?,
             said: Said::open(&store)?,
             exchanges: Exchanges::open(&store)?,
             ledgers: Ledgers::open(&store, &journal.lately())?,
+            reviews: Reviews::open(&store)?,
             records: Records::open(&store)?,
             withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,
@@ -118,6 +131,8 @@ impl Node {
             room: [Semaphore::new(1), Semaphore::new(2)],
             progress: Progress::default(),
             stir: Notify::new(),
+            erasing: tokio::sync::Mutex::default(),
+            reserve,
             config,
             keys,
             journal,

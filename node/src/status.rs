@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use fairshare_protocol::control::node::{
     Connection, Coverage, Disk, Federation, Holdings, IndexState, JournalState, PeerReport,
-    Problem, StatusReport,
+    Problem, Reserve, ReviewsState, StatusReport,
 };
 use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::exchange::review;
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::roster::{Member, Roster};
 
@@ -32,24 +33,22 @@ const AWAY: Duration = Duration::from_secs(60);
 /// How the node is.
 pub async fn report(node: &Arc<Node>) -> StatusReport {
     let chain = node.journal.chain();
-    let disk = disk(node.home.root());
+    node.reserve.tend();
+    let disk = disk(node.home.root(), node.reserve.told());
     let mut problems = Vec::new();
     if let Some(error) = node.journal.failed() {
         problems.push(problem(&error));
     }
-    if disk.free < LITTLE_DISK {
-        problems.push(Problem {
-            fact: format!(
-                "only {} MiB are left on the disk",
-                disk.free / (1024 * 1024)
-            ),
-            remedy: "make room: a node whose disk is full stops answering".to_owned(),
-        });
-    }
+    problems.extend(little_disk(&disk));
     let holdings = holdings(node).unwrap_or_else(|error| {
         problems.push(problem(&error));
         Holdings::default()
     });
+    let reviews = node.reviews.waiting(now()).unwrap_or_else(|error| {
+        problems.push(problem(&error));
+        ReviewsState::default()
+    });
+    problems.extend(overdue(reviews));
     let roster = node.membership.roster();
     problems.extend(roster.as_ref().and_then(|roster| our_place(node, roster)));
     let mut peers = peers(node).await;
@@ -83,6 +82,7 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         },
         accounts: accounts(&peers),
         last_exchange: peers.iter().filter_map(|peer| peer.last_exchange).max(),
+        reviews,
         disk,
         problems,
     }
@@ -96,6 +96,46 @@ fn holdings(node: &Node) -> Result<Holdings, store::Error> {
         records: counts.records,
         received: node.exchanges.bundles() as u64,
         imported: node.records.imported()?,
+    })
+}
+
+/// What is wrong if little is left on the disk.
+fn little_disk(disk: &Disk) -> Option<Problem> {
+    let [left, kept] = [disk.free, disk.reserve.size].map(|bytes| bytes / (1024 * 1024));
+    if !disk.reserve.held {
+        let fact = format!(
+            "the disk is nearly full: {left} MiB are left, and the {kept} MiB kept for care are \
+             given back; imports and matches wait"
+        );
+        let remedy = format!(
+            "make room, {} MiB at least; with nothing left the node stops",
+            2 * kept
+        );
+        return Some(Problem { fact, remedy });
+    }
+    (disk.free < LITTLE_DISK).then(|| Problem {
+        fact: format!("only {left} MiB are left on the disk"),
+        remedy: format!(
+            "make room: with less than {} MiB left, imports and matches wait, and with nothing left \
+             the node stops",
+            kept / 2
+        ),
+    })
+}
+
+/// Emergencies nobody has reviewed in time.
+fn overdue(reviews: ReviewsState) -> Option<Problem> {
+    let hours = review::WITHIN.as_secs() / 3600;
+    let fact = match reviews.overdue {
+        0 => return None,
+        1 => format!("1 emergency has waited over {hours} hours to be reviewed"),
+        more => format!("{more} emergencies have waited over {hours} hours to be reviewed"),
+    };
+    let remedy = "`fairshare reviews list` shows them; somebody named in the config closes each \
+                  with `fairshare reviews close`";
+    Some(Problem {
+        fact,
+        remedy: remedy.to_owned(),
     })
 }
 
@@ -292,11 +332,12 @@ fn problem(error: &impl std::fmt::Display) -> Problem {
     }
 }
 
-fn disk(root: &Path) -> Disk {
+fn disk(root: &Path, reserve: Reserve) -> Disk {
     let free = rustix::fs::statvfs(root).map_or(0, |found| found.f_bavail * found.f_frsize);
     Disk {
         used: used(root),
         free,
+        reserve,
     }
 }
 

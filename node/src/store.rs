@@ -25,12 +25,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use self::blobs::Blobs;
+use crate::home::reserve::{Reserve, Room};
 
 pub mod blobs;
 pub mod exchanges;
 pub mod index;
 pub mod ledger;
 pub mod records;
+pub mod reviews;
 pub mod withheld;
 
 /// The version of the layout of the tables; a store of another version is refused.
@@ -49,6 +51,7 @@ struct Inner {
     key: SecretKey,
     names: [u8; 32],
     blobs: Blobs,
+    reserve: Room,
     commits: Option<mpsc::Sender<Waiter>>,
     committing: Option<JoinHandle<()>>,
 }
@@ -88,14 +91,17 @@ impl Store {
         let names = blake3::derive_key("fairshare v1 names in the store", key.expose());
         let (commits, waiting) = mpsc::channel();
         let flushed = db.clone();
+        let reserve = Room::default();
+        let room = Arc::clone(&reserve);
         let committing = thread::Builder::new()
             .name("store commit".into())
-            .spawn(move || commit_for_all(&flushed, &file, &waiting))?;
+            .spawn(move || commit_for_all(&flushed, &file, &room, &waiting))?;
         let store = Self(Arc::new(Inner {
             db,
             key,
             names,
-            blobs: Blobs::open(blobs)?,
+            blobs: Blobs::open(blobs, Arc::clone(&reserve))?,
+            reserve,
             commits: Some(commits),
             committing: Some(committing),
         }));
@@ -115,6 +121,12 @@ impl Store {
             Err(Error::Sealed) => Err(Error::Key),
             Err(error) => Err(error),
         }
+    }
+
+    /// Gives the store a reserve to give back when the disk is full; it keeps the first.
+    pub fn keep_room(&self, reserve: Arc<Reserve>) {
+        // There is one reserve to a home.
+        let _ = self.0.reserve.set(reserve);
     }
 
     /// The table of that name, made if it is not there yet.
@@ -176,9 +188,13 @@ impl Store {
 }
 
 /// Waits for callers, takes all who wait, and commits once for them together.
-fn commit_for_all(db: &sled::Db, file: &File, waiting: &mpsc::Receiver<Waiter>) {
+fn commit_for_all(db: &sled::Db, file: &File, reserve: &Room, waiting: &mpsc::Receiver<Waiter>) {
     while let Ok(first) = waiting.recv() {
         let all: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
+        // sled takes nothing any more once a write of its own failed.
+        if let Some(reserve) = reserve.get() {
+            reserve.ease();
+        }
         let failed = flush_and_sync(db, file).err().map(|e| e.to_string());
         for tell in all {
             tell(failed.clone().map_or(Ok(()), |why| Err(Error::Commit(why))));

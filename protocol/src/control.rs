@@ -19,6 +19,7 @@ pub mod journal;
 pub mod ledger;
 pub mod node;
 pub mod offer;
+pub mod reviews;
 pub mod roster;
 pub mod withholding;
 
@@ -99,6 +100,14 @@ requests! {
     ShowReceived(exchange::ShowReceived) -> exchange::ReceivedItems,
     /// Write a received bundle as FHIR.
     ExportReceived(exchange::ExportReceived) -> exchange::Exported,
+    /// Keep a received bundle for good.
+    FileReceived(exchange::FileReceived) -> exchange::ReceivedBundle,
+    /// Erase a received bundle.
+    EraseReceived(exchange::EraseReceived) -> exchange::ReceivedBundle,
+    /// The reviews of emergencies.
+    ListReviews(reviews::ListReviews) -> reviews::ReviewsReport,
+    /// Close reviews.
+    CloseReviews(reviews::CloseReviews) -> Vec<reviews::ReviewItem>,
     /// Who saw what of somebody.
     WhoSaw(exchange::WhoSaw) -> exchange::WhoSawReport,
     /// Withhold people.

@@ -28,6 +28,9 @@
 //! exchange id is executed once: asked again, the holder repeats its signed answer and shows
 //! nothing a second time; a requester that wants to try again takes a new id.
 //!
+//! **Emergencies** need a reason. Each side opens a [`review::Review`] with the exchange: durable at
+//! the requester before its request leaves, at the holder before its answer does, whatever it says.
+//!
 //! Nothing here asks a ledger: the care lane takes no such argument. What an exchange leaves for
 //! the account it writes ([`account`]), and never reads.
 
@@ -36,3 +39,4 @@ pub mod answer;
 pub mod ask;
 pub mod bundle;
 pub mod request;
+pub mod review;

@@ -397,6 +397,47 @@ pub enum Act {
         /// The step, in a word.
         step: String,
     },
+    /// A named person closed the review of an emergency.
+    Reviewed {
+        /// Who.
+        user: User,
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The other member.
+        peer: OdsCode,
+        /// About whom; none if the peer's handle was not one of ours.
+        person: Option<Commitment>,
+        /// What they found, without patient data.
+        note: String,
+    },
+    /// A named person filed what was received: it does not expire.
+    CopyFiled {
+        /// Who.
+        user: User,
+        /// The exchange it came in.
+        exchange: ExchangeId,
+        /// From whom.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// Why, without patient data.
+        reason: String,
+    },
+    /// What was received is erased: its key is deleted once this is durable.
+    CopyErased {
+        /// The exchange it came in.
+        exchange: ExchangeId,
+        /// From whom.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// How many records of each category.
+        counts: Vec<(Category, u32)>,
+        /// Who had it erased; none if it had been here for its time.
+        user: Option<User>,
+        /// Why, without patient data.
+        why: String,
+    },
 }
 
 /// Where the chain stood at the end of a day. One a day, made when the first entry of a later day

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -151,6 +152,18 @@ impl Site {
             "--no-passphrase",
         ];
         self.ok(&[&who[..], &reach[..], &rest[..]].concat());
+    }
+
+    /// Names the user who runs this in the node's config: Sam Okafor, records manager.
+    pub fn name_user(&self) {
+        let uid = fs::metadata("/proc/self").unwrap().uid();
+        let user = format!(
+            "\n[[users]]\nuid = {uid}\nname = \"Sam Okafor\"\nrole = \"Records manager\"\n\
+             id = \"sokafor\"\n"
+        );
+        let path = self.home().join("config.toml");
+        let config = fs::read_to_string(&path).unwrap() + &user;
+        fs::write(path, config).unwrap();
     }
 
     /// A command on this node, in its directory, seeing nothing of the machine it runs on.

@@ -110,6 +110,19 @@ fn nothing_that_identifies_a_person_is_in_a_log_the_journal_the_arguments_or_at_
             assert!(said(site.run(&out)).status.success());
             // It holds patient data, as it says; all else must not.
             fs::remove_file(site.dir().join("out.json")).unwrap();
+            let urgent = ["ask", "--purpose", "emergency", "--reason", "a fall"];
+            let person = Somebody::numbered(shared);
+            let asked = said(about(site, &urgent, &person));
+            assert!(asked.status.success(), "{code}: {asked:?}");
+            for what in [
+                &["reviews", "list"][..],
+                &["received", "file", &exchange, "--reason", "a test"],
+                &["received", "erase", &exchange, "--reason", "a test"],
+                &["received", "show", &exchange],
+            ] {
+                let arguments = [what, &["--log", "trace"]].concat();
+                assert!(said(site.run(&arguments)).status.success());
+            }
         }
         for site in &mut federation.sites {
             site.stop();
@@ -132,6 +145,10 @@ fn nothing_that_identifies_a_person_is_in_a_log_the_journal_the_arguments_or_at_
     );
     for site in &mut federation.sites {
         assert!(site.logs().contains("TRACE"), "the log is at TRACE");
+        // Nothing but room.
+        let reserve = site.home().join("reserve");
+        assert!(fs::read(&reserve).unwrap().iter().all(|byte| *byte == 0));
+        fs::remove_file(reserve).unwrap();
         assert_eq!(search.find_below(site.dir()), Vec::<String>::new());
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use fairshare_node::config::{Config, Desk, Dspt, Limits, default_listen};
+use fairshare_node::config::{Config, Copies, Desk, Dspt, Limits, default_listen};
 use fairshare_node::home::Home;
 use fairshare_node::home::keys::Keys;
 use fairshare_node::home::organisation::OrganisationKey;
@@ -181,6 +181,7 @@ impl Init {
             announce: announce.collect::<Result<_, _>>()?,
             organisation_key: self.org_key.as_ref().map(absolute).transpose()?,
             limits: Limits::default(),
+            copies: Copies::default(),
             dspt: self.dspt.clone().map(|status| Dspt {
                 status,
                 expires: self.dspt_expires.clone(),
@@ -252,7 +253,8 @@ fn show(page: &mut Page, made: &Made) {
         ("node", made.node.to_string()),
     ]);
     page.gap();
-    page.line("Next: read the offer, and back up the keys. Then found a federation");
+    page.line("Next: read the offer, name who may use the node under [[users]] in the config (emergencies");
+    page.line("need somebody named), and back up the keys. Then found a federation");
     page.line("  $ fairshare federation found --name NAME --agreement FILE");
     page.line("or join one with the invitation a steward gives you");
     page.line("  $ fairshare join INVITATION");

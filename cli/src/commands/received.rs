@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use fairshare_protocol::control::exchange::{self, ReceivedBundle};
+use fairshare_protocol::control::exchange::{self, Fate, Filing, ReceivedBundle, Which, Why};
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::ExchangeId;
+use fairshare_protocol::text::Line;
+use fairshare_protocol::time::Timestamp;
 
 use super::ask::by_category;
 use super::person::Person;
@@ -12,11 +14,16 @@ use crate::client::Client;
 use crate::output::{bytes, count};
 
 /// What peers have shown
+///
+/// It is kept apart from this node's own records, never shown on, and erased after its time (12
+/// months, or `keep_days` under [copies] in config.toml) unless somebody files it.
 #[derive(Debug, clap::Subcommand)]
 pub enum Received {
     List(List),
     Show(Show),
     Export(Export),
+    File(File),
+    Erase(Erase),
 }
 
 impl Received {
@@ -25,6 +32,8 @@ impl Received {
             Self::List(command) => command.run(client).await,
             Self::Show(command) => command.run(client).await,
             Self::Export(command) => command.run(client).await,
+            Self::File(command) => command.run(client).await,
+            Self::Erase(command) => command.run(client).await,
         }
     }
 }
@@ -36,8 +45,12 @@ impl Received {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare received list
-  $ fairshare received list --person")]
+  $ fairshare received list --person
+  $ fairshare received list --all")]
 pub struct List {
+    /// Those that were erased too
+    #[arg(long)]
+    all: bool,
     /// About one person only, who is asked for
     #[arg(long)]
     person: bool,
@@ -51,14 +64,19 @@ impl List {
             true => Some(self.given.read()?),
             false => self.given.read_given()?,
         };
-        let bundles = client.ask(exchange::ListReceived { person }).await?;
+        let which = if self.all { Which::All } else { Which::Held };
+        let bundles = client.ask(exchange::ListReceived { person, which }).await?;
         client.output.answer(&bundles, |page| {
             if bundles.is_empty() {
-                page.line("Nothing has been received.");
+                page.line(match which {
+                    Which::Held => "Nothing that was received is here.",
+                    Which::All => "Nothing has been received.",
+                });
                 return;
             }
             let head = [
                 "EXCHANGE", "FROM", "RECEIVED", "PURPOSE", "HOW", "RECORDS", "FILES", "SIZE",
+                "KEPT",
             ];
             page.table(&head, bundles.iter().map(row).collect());
         });
@@ -81,7 +99,18 @@ fn row(bundle: &ReceivedBundle) -> Vec<String> {
         count(bundle.records.values().map(|n| u64::from(*n)).sum()),
         count(bundle.attachments.into()),
         bytes(bundle.bytes),
+        match &bundle.fate {
+            Fate::Expires(then) => format!("until {}", day(*then)),
+            Fate::Filed(filing) => format!("for good, by {}", filing.by.name),
+            Fate::Erased(erasure) => format!("erased {}", day(erasure.at)),
+        },
     ]
+}
+
+/// The day, in UTC.
+fn day(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split('T').next().unwrap_or_default().to_owned()
 }
 
 /// The exchange that is named, or whose name begins so and no other's does.
@@ -89,7 +118,11 @@ async fn named(client: &Client, begins: &str) -> Result<ExchangeId, Failure> {
     if let Ok(exchange) = begins.parse() {
         return Ok(exchange);
     }
-    let listed = client.ask(exchange::ListReceived { person: None }).await?;
+    let question = exchange::ListReceived {
+        person: None,
+        which: Which::All,
+    };
+    let listed = client.ask(question).await?;
     let found = listed.iter().map(|bundle| bundle.exchange);
     let mut found = found.filter(|exchange| exchange.to_string().starts_with(begins));
     match (found.next(), found.next()) {
@@ -105,7 +138,7 @@ async fn named(client: &Client, begins: &str) -> Result<ExchangeId, Failure> {
 
 /// Show what is in one bundle
 ///
-/// That somebody looked is journaled first.
+/// That somebody looked is journaled first. Of a bundle that was erased it says when and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare received show 6f1c9e0b")]
@@ -127,8 +160,18 @@ impl Show {
                 ("as of", bundle.as_of.to_string()),
                 ("purpose", bundle.purpose.to_string()),
                 ("records", by_category(&bundle.records)),
+                ("kept", fate(&bundle.fate)),
             ]);
             page.gap();
+            if let Fate::Erased(erasure) = &bundle.fate {
+                page.line(format_args!(
+                    "Erased at {}: {}. Its key was deleted, then its file: nothing of it can be \
+                     shown any more. The journal says the same.",
+                    erasure.at,
+                    why(&erasure.why)
+                ));
+                return;
+            }
             let items = shown.items.iter().map(|item| {
                 vec![
                     item.category
@@ -142,6 +185,26 @@ impl Show {
             page.table(&["CATEGORY", "TYPE", "ID", "SIZE"], items.collect());
         });
         Ok(0)
+    }
+}
+
+fn fate(fate: &Fate) -> String {
+    match fate {
+        Fate::Expires(then) => format!("until {}, unless it is filed", day(*then)),
+        Fate::Filed(Filing { by, at, reason }) => {
+            format!(
+                "for good: filed by {} ({}) at {at}: {reason}",
+                by.name, by.role
+            )
+        }
+        Fate::Erased(erasure) => format!("no longer, since {}", erasure.at),
+    }
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::Expired => "it had been here for its time, and nobody had filed it".to_owned(),
+        Why::Wanted { by, reason } => format!("by {} ({}): {reason}", by.name, by.role),
     }
 }
 
@@ -178,6 +241,73 @@ impl Export {
                 "wrote {path}: {size}, {}",
                 by_category(&written.records)
             ));
+        });
+        Ok(0)
+    }
+}
+
+/// Keep one bundle for good
+///
+/// What is received is erased after its time; what is filed stays until somebody erases it. Only
+/// somebody the node's config names under [[users]] files. Who filed it and why is journaled. Exits 3
+/// for a bundle in quarantine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ fairshare received file 6f1c9e0b --reason 'part of the record of this admission'")]
+pub struct File {
+    /// The exchange it came in, or how it begins
+    #[arg(value_name = "EXCHANGE")]
+    exchange: String,
+    /// Why; without anything that names a patient
+    #[arg(long, value_name = "TEXT")]
+    reason: Line,
+}
+
+impl File {
+    async fn run(self, client: &Client) -> Result<u8, Failure> {
+        let exchange = named(client, &self.exchange).await?;
+        let reason = self.reason;
+        let filed = client
+            .ask(exchange::FileReceived { exchange, reason })
+            .await?;
+        client.output.answer(&filed, |page| {
+            let records = by_category(&filed.records);
+            page.line(format_args!(
+                "Filed: {records} of {}. It stays until somebody erases it.",
+                filed.from
+            ));
+        });
+        Ok(0)
+    }
+}
+
+/// Erase one bundle
+///
+/// Its key is deleted, then its file: nothing of it can be shown any more, here or from a copy of the
+/// file. What it was, who erased it and why stays in the journal. Only somebody the node's config
+/// names under [[users]] erases. The member that showed it has its own records as before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ fairshare received erase 6f1c9e0b --reason 'no longer under our care'")]
+pub struct Erase {
+    /// The exchange it came in, or how it begins
+    #[arg(value_name = "EXCHANGE")]
+    exchange: String,
+    /// Why; without anything that names a patient
+    #[arg(long, value_name = "TEXT")]
+    reason: Line,
+}
+
+impl Erase {
+    async fn run(self, client: &Client) -> Result<u8, Failure> {
+        let exchange = named(client, &self.exchange).await?;
+        let reason = self.reason;
+        let erased = client
+            .ask(exchange::EraseReceived { exchange, reason })
+            .await?;
+        client.output.answer(&erased, |page| {
+            let records = by_category(&erased.records);
+            page.line(format_args!("Erased: {records} of {}.", erased.from));
         });
         Ok(0)
     }

@@ -1,6 +1,6 @@
 //! `fairshare status`
 
-use fairshare_protocol::control::node::{self, Accounts, StatusReport};
+use fairshare_protocol::control::node::{self, Accounts, ReviewsState, StatusReport};
 use fairshare_protocol::control::{DEGRADED, Failure};
 
 use crate::client::Client;
@@ -44,6 +44,7 @@ fn show(page: &mut Page, report: &StatusReport) {
         report.member, report.name, report.kind
     ));
     page.gap();
+    let reviews = reviews(page, report.reviews);
     page.fields(&[
         (
             "federation",
@@ -95,12 +96,18 @@ fn show(page: &mut Page, report: &StatusReport) {
             report.last_exchange.map_or_else(never, |at| ago(now, at)),
         ),
         ("accounts", accounts(&report.accounts)),
+        ("reviews", reviews),
         (
             "disk",
             format!(
-                "{} used, {} free",
+                "{} used, {} free, {} {}",
                 bytes(report.disk.used),
-                bytes(report.disk.free)
+                bytes(report.disk.free),
+                bytes(report.disk.reserve.size),
+                match report.disk.reserve.held {
+                    true => "kept for care when it is full",
+                    false => "kept for care given back",
+                }
             ),
         ),
     ]);
@@ -133,6 +140,17 @@ fn accounts(accounts: &Accounts) -> String {
         text += &format!(", {} exchanges overdue to be settled", count(*overdue));
     }
     text
+}
+
+fn reviews(page: &Page, reviews: ReviewsState) -> String {
+    let open = match reviews.open {
+        0 => "none open".to_owned(),
+        more => format!("{} open", count(more)),
+    };
+    match reviews.overdue {
+        0 => open,
+        more => page.tone(Tone::Bad, &format!("{open}, {} overdue", count(more))),
+    }
 }
 
 fn list(addresses: &[String]) -> String {

@@ -63,6 +63,12 @@ fn row(sight: &Sight) -> Vec<String> {
         Seen::Failed(why) => theirs(format!("exchange failed: {why}")),
         Seen::Withheld(why) => ours(&format!("withheld the person: {why}")),
         Seen::Released(why) => ours(&format!("withheld the person no more: {why}")),
+        Seen::Filed(why) => ours(&format!("filed what {member} had shown: {why}")),
+        Seen::Erased(why) => match sight.user {
+            Some(_) => ours(&format!("erased what {member} had shown: {why}")),
+            None => ours(&format!("what {member} had shown was erased: {why}")),
+        },
+        Seen::Reviewed(note) => ours(&format!("closed the review with {member}: {note}")),
         Seen::Looked(how) if how == "export" => ours("exported what was received"),
         Seen::Looked(_) => ours("looked at what was received"),
     };

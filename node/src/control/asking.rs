@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Progress;
+use super::naming::named;
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::contact::{self, Contacted};
 use crate::engine::drive::now;
@@ -41,7 +42,7 @@ pub async fn ask(
     progress: &Progress,
 ) -> Result<AskReport, Failure> {
     let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
-    check(&question)?;
+    check(node, user, &question)?;
     let roster = node.membership.roster();
     let roster = roster.ok_or_else(|| wrong(&crate::membership::Error::NoFederation))?;
     check_peers(&question.peers, &roster)?;
@@ -201,16 +202,19 @@ fn wanted(named: &BTreeSet<OdsCode>, peer: &FindPeer) -> bool {
     named.is_empty() || named.contains(&peer.code)
 }
 
-fn check(question: &Ask) -> Result<(), Failure> {
+fn check(node: &Node, user: &User, question: &Ask) -> Result<(), Failure> {
     if question.purpose.lane() == Lane::Bulk {
         let fact = format!("`{}` concerns many people at once", question.purpose);
         let remedy = "ask about one person with care, emergency or safeguarding";
         return Err(Failure::new(WRONG, fact, remedy));
     }
-    if question.purpose == Purpose::Emergency && question.reason.is_none() {
-        let fact = "an emergency needs a reason";
-        let remedy = "say why with --reason; it is journaled here and there, and reviewed";
-        return Err(Failure::new(WRONG, fact, remedy));
+    if question.purpose == Purpose::Emergency {
+        if question.reason.is_none() {
+            let fact = "an emergency needs a reason";
+            let remedy = "say why with --reason; both sides keep it, and review the emergency";
+            return Err(Failure::new(WRONG, fact, remedy));
+        }
+        named(node, user, "asks in an emergency")?;
     }
     Ok(())
 }

@@ -1,26 +1,24 @@
-//! What was received, and who saw what of one person.
+//! What was received.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fairshare_protocol::category::Category;
 use fairshare_protocol::control::exchange::{
-    Counts, ExportReceived, Exported, ListReceived, ReceivedBundle, ReceivedItem, ReceivedItems,
-    Seen, ShowReceived, Sight, WhoSaw, WhoSawReport,
+    Counts, ExportReceived, Exported, Fate, ListReceived, ReceivedBundle, ReceivedItem,
+    ReceivedItems, ShowReceived, Which,
 };
 use fairshare_protocol::control::{Failure, REFUSED, WRONG};
 use fairshare_protocol::exchange::answer::Verdict;
 use fairshare_protocol::exchange::bundle::Content;
-use fairshare_protocol::ids::{Commitment, ExchangeId, OdsCode};
-use fairshare_protocol::journal::{Act, Entry, Outcome};
+use fairshare_protocol::ids::{ExchangeId, PersonId};
+use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
 use super::{blocking, write_new};
-use crate::engine::drive::now;
-use crate::engine::finding;
 use crate::fhir::export;
 use crate::node::Node;
 use crate::store::exchanges::Received;
+use crate::store::exchanges::copies::Outline;
 
 fn wrong(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(WRONG, &error)
@@ -31,39 +29,83 @@ fn wrong(error: &dyn std::error::Error) -> Failure {
 /// # Errors
 /// If the store fails.
 pub fn list(node: &Node, question: &ListReceived) -> Result<Vec<ReceivedBundle>, Failure> {
-    let mut found = Vec::new();
-    match &question.person {
-        None => found.extend(node.exchanges.all_received(None)),
-        Some(person) => {
-            let held = node.records.people_by_key(person);
-            for id in held.map_err(|error| wrong(&error))? {
-                found.extend(node.exchanges.all_received(Some(id)));
-            }
-        }
-    }
-    let found: Result<Vec<_>, _> = found.into_iter().collect();
-    let found = found.map_err(|error| wrong(&error))?;
-    let mut bundles: Vec<_> = found.iter().map(row).collect();
+    let bundles = match &question.person {
+        None => of(node, None, question.which),
+        Some(person) => node.records.people_by_key(person).and_then(|held| {
+            let each = held
+                .into_iter()
+                .map(|id| of(node, Some(id), question.which));
+            Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
+        }),
+    };
+    let mut bundles = bundles.map_err(|error| wrong(&error))?;
     bundles.sort_by_key(|bundle| (std::cmp::Reverse(bundle.at), bundle.exchange));
     Ok(bundles)
 }
 
-fn row(received: &Received) -> ReceivedBundle {
-    let filed = &received.filed;
-    let files = filed.manifest.items.iter();
-    let files = files.filter(|item| matches!(item.content, Content::Attachment { .. }));
-    ReceivedBundle {
-        exchange: filed.exchange,
-        from: filed.from.clone(),
-        purpose: filed.purpose,
-        at: filed.at,
-        as_of: filed.manifest.as_of,
-        in_return: filed.in_return,
-        quarantined: filed.verdict == Verdict::WrongPerson,
-        records: filed.manifest.counts().into_iter().collect(),
-        attachments: u32::try_from(files.count()).unwrap_or(u32::MAX),
-        bytes: filed.manifest.bodies(),
+fn of(
+    node: &Node,
+    person: Option<PersonId>,
+    which: Which,
+) -> Result<Vec<ReceivedBundle>, crate::store::Error> {
+    let mut found = Vec::new();
+    for received in node.exchanges.all_received(person) {
+        found.push(row(node, &received?)?);
     }
+    if which == Which::All {
+        for erased in node.exchanges.all_erased(person)? {
+            found.push(told(&erased.outline, Fate::Erased(erased.erasure)));
+        }
+    }
+    Ok(found)
+}
+
+fn row(node: &Node, received: &Received) -> Result<ReceivedBundle, crate::store::Error> {
+    let filed = &received.filed;
+    let expires = || Fate::Expires(filed.at + node.config.copies.kept());
+    let filing = node.exchanges.filing(&filed.exchange)?;
+    let fate = filing.map_or_else(expires, Fate::Filed);
+    Ok(told(&Outline::from(received), fate))
+}
+
+/// What an operator is told of a bundle.
+pub(super) fn told(outline: &Outline, fate: Fate) -> ReceivedBundle {
+    ReceivedBundle {
+        exchange: outline.exchange,
+        from: outline.from.clone(),
+        purpose: outline.purpose,
+        at: outline.at,
+        as_of: outline.as_of,
+        in_return: outline.in_return,
+        quarantined: outline.verdict == Verdict::WrongPerson,
+        records: counts(outline.counts.clone()),
+        attachments: outline.attachments,
+        bytes: outline.bytes,
+        fate,
+    }
+}
+
+/// Why there is no bundle of that exchange.
+pub(super) fn gone(node: &Node, exchange: &ExchangeId) -> Failure {
+    match node.exchanges.erased(exchange) {
+        Err(error) => wrong(&error),
+        Ok(Some(erased)) => {
+            let at = erased.erasure.at;
+            let fact = format!("what was received in exchange {exchange} was erased at {at}");
+            let remedy = "`fairshare received show` says why; ask the member again if it is needed";
+            Failure::new(WRONG, fact, remedy)
+        }
+        Ok(None) => {
+            let fact = format!("nothing was received in exchange {exchange}");
+            Failure::new(WRONG, fact, "`fairshare received list` shows what was")
+        }
+    }
+}
+
+pub(super) fn quarantined() -> Failure {
+    let fact = "that bundle is in quarantine: it is about another person than ours";
+    let remedy = "tell the member that showed it; nothing of it may be filed";
+    Failure::new(REFUSED, fact, remedy)
 }
 
 /// What is in one bundle; the look is journaled before it is told.
@@ -75,6 +117,14 @@ pub async fn show(
     user: &User,
     question: &ShowReceived,
 ) -> Result<ReceivedItems, Failure> {
+    let erased = node.exchanges.erased(&question.exchange);
+    if let Some(erased) = erased.map_err(|error| wrong(&error))? {
+        // Nothing of it is looked at: there is nothing.
+        return Ok(ReceivedItems {
+            bundle: told(&erased.outline, Fate::Erased(erased.erasure)),
+            items: Vec::new(),
+        });
+    }
     let received = look(node, user, &question.exchange, "show").await?;
     let items = received.filed.manifest.items.iter().map(|item| {
         let (category, kind, id) = match &item.content {
@@ -93,7 +143,7 @@ pub async fn show(
     });
     Ok(ReceivedItems {
         items: items.collect(),
-        bundle: row(&received),
+        bundle: row(node, &received).map_err(|error| wrong(&error))?,
     })
 }
 
@@ -115,9 +165,7 @@ pub async fn export(
 ) -> Result<Exported, Failure> {
     let received = look(node, user, &question.exchange, "export").await?;
     if received.filed.verdict == Verdict::WrongPerson {
-        let fact = "that bundle is in quarantine: it is about another person than ours";
-        let remedy = "tell the member that showed it; nothing of it may be filed";
-        return Err(Failure::new(REFUSED, fact, remedy));
+        return Err(quarantined());
     }
     let node = Arc::clone(node);
     blocking(move || {
@@ -142,10 +190,8 @@ async fn look(
     how: &str,
 ) -> Result<Received, Failure> {
     let received = node.exchanges.received(exchange);
-    let received = received.map_err(|error| wrong(&error))?.ok_or_else(|| {
-        let fact = format!("nothing was received in exchange {exchange}");
-        Failure::new(WRONG, fact, "`fairshare received list` shows what was")
-    })?;
+    let received = received.map_err(|error| wrong(&error))?;
+    let received = received.ok_or_else(|| gone(node, exchange))?;
     let looked = Act::Looked {
         user: user.clone(),
         exchange: *exchange,
@@ -157,169 +203,6 @@ async fn look(
     Ok(received)
 }
 
-/// Everything the journal holds about one person. Reads all of it.
-///
-/// # Errors
-/// If store or journal fail.
-pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport, Failure> {
-    let node = Arc::clone(node);
-    blocking(move || {
-        let held = node.records.people_by_key(&question.person);
-        let held = held.map_err(|error| wrong(&error))?;
-        let mut names = BTreeSet::new();
-        for id in held
-            .iter()
-            .copied()
-            .chain([finding::looked_for(&node, &question.person)])
-        {
-            let more = node.exchanges.commitments(id);
-            names.extend(more.map_err(|error| wrong(&error))?);
-        }
-        let mut sights = Vec::new();
-        if !names.is_empty() {
-            let entries = node.journal.entries(1).map_err(|error| wrong(&error))?;
-            for entry in entries {
-                let entry = entry.map_err(|error| wrong(&error))?;
-                sights.extend(sight(node.code(), entry, &names));
-            }
-        }
-        Ok(WhoSawReport {
-            now: now(),
-            held: !held.is_empty(),
-            sights,
-        })
-    })
-    .await
-}
-
-fn counts(counts: Vec<(Category, u32)>) -> Counts {
+pub(super) fn counts(counts: Vec<(Category, u32)>) -> Counts {
     counts.into_iter().collect()
-}
-
-/// What an entry says of a person the journal calls by one of these names.
-fn sight(us: &OdsCode, entry: Entry, names: &BTreeSet<Commitment>) -> Option<Sight> {
-    let mut sight = Sight {
-        entry: entry.number,
-        at: entry.at,
-        member: us.clone(),
-        user: None,
-        purpose: None,
-        what: Seen::Searched,
-        records: Counts::new(),
-        exchange: None,
-    };
-    let person = match entry.act {
-        Act::Searched { user, person } => {
-            sight.user = Some(user);
-            person
-        }
-        Act::Asked {
-            exchange,
-            peer,
-            purpose,
-            user,
-            person,
-            ..
-        } => {
-            (sight.member, sight.user) = (peer, Some(user));
-            (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
-            sight.what = Seen::Asked;
-            person
-        }
-        Act::Answered {
-            exchange,
-            peer,
-            purpose,
-            user,
-            person,
-            outcome,
-            private,
-            ..
-        } => {
-            (sight.member, sight.user) = (peer, Some(user));
-            (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
-            sight.what = match outcome {
-                Outcome::Delivered(shown) => {
-                    sight.records = counts(shown);
-                    Seen::Shown
-                }
-                Outcome::Refused(code) => Seen::Refused(code),
-                _ => Seen::NothingShown(private.unwrap_or_default()),
-            };
-            person?
-        }
-        Act::Returned {
-            exchange,
-            peer,
-            purpose,
-            person,
-            outcome,
-            ..
-        } => {
-            let Outcome::Delivered(shown) = outcome else {
-                return None;
-            };
-            (sight.member, sight.records) = (peer, counts(shown));
-            (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
-            sight.what = Seen::ShownInReturn;
-            person
-        }
-        Act::Received {
-            exchange,
-            peer,
-            person,
-            outcome,
-            ..
-        } => {
-            (sight.member, sight.exchange) = (peer, Some(exchange));
-            sight.what = match outcome {
-                Outcome::Delivered(shown) => {
-                    sight.records = counts(shown);
-                    Seen::Received
-                }
-                _ => Seen::WrongPerson,
-            };
-            person
-        }
-        Act::AnswerHeard {
-            exchange,
-            peer,
-            person,
-            outcome,
-            ..
-        } => {
-            (sight.member, sight.exchange) = (peer, Some(exchange));
-            sight.what = match outcome {
-                Outcome::Failed(why) => Seen::Failed(why),
-                Outcome::Refused(code) => Seen::Refused(code),
-                _ => return None,
-            };
-            person
-        }
-        Act::Withheld {
-            user,
-            person,
-            reason,
-            withheld,
-        } => {
-            sight.user = Some(user);
-            sight.what = match withheld {
-                true => Seen::Withheld(reason),
-                false => Seen::Released(reason),
-            };
-            person
-        }
-        Act::Looked {
-            user,
-            exchange,
-            person,
-            how,
-        } => {
-            (sight.user, sight.exchange) = (Some(user), Some(exchange));
-            sight.what = Seen::Looked(how);
-            person
-        }
-        _ => return None,
-    };
-    names.contains(&person).then_some(sight)
 }

@@ -15,16 +15,14 @@ use fairshare_protocol::member::User;
 use fairshare_protocol::offer::Service;
 use fairshare_protocol::text::Line;
 
-use super::blocking;
+use super::naming::names_nobody;
+use super::{blocking, ended};
 use crate::engine::drive::now;
 use crate::engine::finding::looked_for;
 use crate::engine::withholding::{opened, reach};
 use crate::fhir::Mark;
 use crate::node::Node;
 use crate::store::withheld::{self, Entry};
-
-/// As many digits in a row, spaces and hyphens between them aside, may name somebody.
-const TELLING_DIGITS: usize = 7;
 
 fn wrong(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(WRONG, &error)
@@ -36,7 +34,7 @@ fn wrong(error: &dyn std::error::Error) -> Failure {
 /// If the reason may name somebody, one of them cannot be found, or store or journal fail; then
 /// nobody was withheld.
 pub async fn add(node: &Arc<Node>, user: &User, question: Withhold) -> Result<Withheld, Failure> {
-    check(&question.reason)?;
+    names_nobody(&question.reason)?;
     if question.people.len() > MAX_PEOPLE {
         let fact = format!("more than {MAX_PEOPLE} people at once");
         return Err(Failure::new(WRONG, fact, "name fewer at once"));
@@ -50,7 +48,7 @@ pub async fn add(node: &Arc<Node>, user: &User, question: Withhold) -> Result<Wi
         recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
         Ok(told)
     });
-    ended(adding.await)
+    ended(adding.await)?
 }
 
 fn put(node: &Node, user: &User, question: &Withhold) -> Result<(Withheld, Vec<Act>), Failure> {
@@ -87,7 +85,7 @@ pub async fn release(
     user: &User,
     question: Release,
 ) -> Result<WithheldPerson, Failure> {
-    check(&question.reason)?;
+    names_nobody(&question.reason)?;
     let (here, by) = (Arc::clone(node), user.clone());
     let releasing = tokio::spawn(async move {
         let node = Arc::clone(&here);
@@ -109,7 +107,7 @@ pub async fn release(
         recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
         Ok(told)
     });
-    ended(releasing.await)
+    ended(releasing.await)?
 }
 
 /// Masks a service, or masks it no more.
@@ -117,7 +115,7 @@ pub async fn release(
 /// # Errors
 /// If nothing is named, it is one that the offer opens, or store or journal fail.
 pub async fn mask(node: &Arc<Node>, user: &User, question: Mask) -> Result<Masked, Failure> {
-    check(&question.reason)?;
+    names_nobody(&question.reason)?;
     let marks = Mark::named(question.service.as_str()).ok_or_else(|| {
         let fact = format!("`{}` names no service", question.service);
         let remedy = "write system|code, Organization/ and its ODS code or id, or \
@@ -146,7 +144,7 @@ pub async fn mask(node: &Arc<Node>, user: &User, question: Mask) -> Result<Maske
         recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
         Ok(told)
     });
-    ended(masking.await)
+    ended(masking.await)?
 }
 
 /// Changes what is said of a service; says also whether that was a change.
@@ -320,31 +318,5 @@ fn act(
         person: person.map_err(|error| wrong(&error))?,
         reason: reason.to_string(),
         withheld,
-    })
-}
-
-/// A reason is kept in the journal for ever: it must not name anybody.
-fn check(reason: &Line) -> Result<(), Failure> {
-    let mut digits = 0;
-    for c in reason.as_str().chars() {
-        match c {
-            '0'..='9' => digits += 1,
-            ' ' | '-' | '\u{a0}' => {}
-            _ => digits = 0,
-        }
-        if digits >= TELLING_DIGITS {
-            let fact = "the reason has a number in it that may be somebody's";
-            let remedy = "say why without naming anybody: it stays in the journal";
-            return Err(Failure::new(WRONG, fact, remedy));
-        }
-    }
-    Ok(())
-}
-
-fn ended<T>(ended: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
-    ended.unwrap_or_else(|error| {
-        let fact = format!("the command failed inside the node: {error}");
-        let remedy = "this is a fault of the program: report it";
-        Err(Failure::new(DEGRADED, fact, remedy))
     })
 }

@@ -276,6 +276,7 @@ impl Effects<Ask> for Asking {
                     ));
                 }
             }
+            Save::Review(review) => self.node.reviews.begin(&review)?,
             Save::Spool(plain) => {
                 let spool = match &mut self.spool {
                     Some(spool) => spool,

@@ -74,6 +74,7 @@ async fn crossed(node: &Node, peer: &OdsCode) {
 /// # Errors
 /// Why it was broken off; what was answered before stands.
 pub async fn answer(node: &Arc<Node>, peer: &OdsCode, mut frames: Frames) -> Result<Told, Error> {
+    node.reserve.spare().map_err(drive::Error::from)?;
     let told = take(node, peer, &mut frames).await?;
     let _ = frames.finish().await;
     Ok(told)

@@ -8,6 +8,7 @@ use fairshare_protocol::conversation::{Conversation, Input, Output};
 use fairshare_protocol::limits::{MAX_BULK_FRAME, SIGN_OF_LIFE};
 use fairshare_protocol::time::Timestamp;
 
+use crate::home::reserve::Full;
 use crate::journal::{self, Journal};
 use crate::network::{self, Frames};
 use crate::store::{self, Store};
@@ -49,6 +50,9 @@ pub enum Error {
     /// A task of ours ended early.
     #[error("a task of this node ended early")]
     Task(#[from] tokio::task::JoinError),
+    /// No room for what can wait.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// Something does not hold that should.
     #[error("{0}")]
     Broken(&'static str),

@@ -113,7 +113,7 @@ impl Error {
             Self::Match { reason, .. } => reason.passes(),
             Self::Delta { reason, .. } => reason.passes(),
             Self::Fetch(failure) => failure.passes(),
-            Self::Network(_) => true,
+            Self::Network(_) | Self::Ours(drive::Error::Full(_)) => true,
             _ => false,
         }
     }
@@ -230,6 +230,7 @@ async fn up_to_date(
     (newest, anew): (bool, bool),
     watch: &Watch<'_>,
 ) -> Result<MatchedWith, Error> {
+    node.reserve.spare().map_err(drive::Error::from)?;
     let ready = prepare(node, peer, newest).await?;
     if anew || !ready.is_matched(node, peer)? {
         ready.begin(node, peer, watch).await?;
@@ -255,6 +256,7 @@ pub async fn answer(
         // However many a peer begins at once, it costs this node one at a time.
         let turn = node.conversing.with(peer);
         let _turn = turn.lock().await;
+        node.reserve.spare().map_err(drive::Error::from)?;
         let ready = prepare(node, peer, false).await?;
         ready.run(node, peer, frames, &Watch::nobody()).await
     };

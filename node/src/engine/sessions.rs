@@ -9,7 +9,8 @@ use fairshare_protocol::wire;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{advert, asking, contact, delta, joining, keeping, ledger, matching, roster};
+use super::{advert, asking, contact, copies, delta, joining, keeping, ledger, matching, roster};
+use crate::home::reserve;
 use crate::network::{Event, Frames, Network};
 use crate::node::Node;
 use crate::own;
@@ -24,6 +25,8 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     conversations.spawn(joining::bring(Arc::clone(&node), network.clone()));
     conversations.spawn(keeping::keep(Arc::clone(&node)));
     conversations.spawn(ledger::keep(Arc::clone(&node), network.clone()));
+    conversations.spawn(reserve::keep(Arc::clone(&node.reserve)));
+    conversations.spawn(copies::keep(Arc::clone(&node)));
     loop {
         tokio::select! {
             event = events.recv() => match event {

@@ -15,6 +15,7 @@ use crate::control::{self, blocking};
 use crate::engine::drive::now;
 use crate::engine::withholding;
 use crate::fhir::Rules;
+use crate::home::reserve::Full;
 use crate::node::Node;
 
 /// Imports what is asked, and journals it. Dropping the future stops the import and undoes it.
@@ -27,6 +28,7 @@ pub async fn run(
     question: Import,
     progress: &control::Progress,
 ) -> Result<ImportReport, Failure> {
+    spare(node)?;
     let now = now();
     let mut options = Options::new(rules(&node.config, day_of(now)), now);
     options.servers = question.servers;
@@ -37,15 +39,17 @@ pub async fn run(
     let importing = tokio::spawn(async move {
         let (here, records) = (Arc::clone(&node), node.records.clone());
         let report = blocking(move || {
+            let mut full = None;
             let mut watch = |at: Progress| {
                 show(&progress, at);
-                if stop.load(Ordering::Relaxed) {
+                full = here.reserve.spare().err();
+                if full.is_some() || stop.load(Ordering::Relaxed) {
                     return ControlFlow::Break(());
                 }
                 ControlFlow::Continue(())
             };
             let report = import(&records, &question.paths, &options, &mut watch);
-            let report = report.map_err(|error| failure(&error))?;
+            let report = report.map_err(|error| full.map_or_else(|| failure(&error), no_room))?;
             let followed = withholding::follow(&here);
             followed.map_err(|error| Failure::from_error(DEGRADED, &error))?;
             Ok(report)
@@ -63,6 +67,15 @@ pub async fn run(
             "this is a fault of the program: report it",
         ))
     })
+}
+
+/// Whether there is room for an import; care comes first.
+fn spare(node: &Node) -> Result<(), Failure> {
+    node.reserve.spare().map_err(no_room)
+}
+
+fn no_room(full: Full) -> Failure {
+    Failure::from_error(DEGRADED, &full)
 }
 
 /// The categories of this node's records: keys of the config with a `|` are codes.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::check::{ENTRY, HEAD, Mark};
 use super::lately::Peers;
 use super::{Error, Receipt};
+use crate::home::reserve::{Reserve, Room, is_full};
 
 /// One entry in so many has its place remembered, for reading from the middle.
 pub(super) const MARK_EVERY: u64 = 256;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     /// Something was written, or writing failed.
     pub(super) done: Condvar,
     pub(super) progress: watch::Sender<Progress>,
+    /// Room for when the disk is full.
+    pub(super) reserve: Room,
 }
 
 #[derive(Debug)]
@@ -132,8 +135,9 @@ impl Shared {
                 state.chain.next - 1
             };
             // Heads after the entries they speak of.
-            let written = write_durably(&mut entries_file, &entries)
-                .and_then(|()| write_durably(&mut heads_file, &heads));
+            let reserve = self.reserve.get().map(|reserve| &**reserve);
+            let written = write_durably(&mut entries_file, &entries, reserve)
+                .and_then(|()| write_durably(&mut heads_file, &heads, reserve));
             let failed = written.err();
             {
                 // Under the lock, so that no waiter looks before and sleeps after.
@@ -164,10 +168,21 @@ impl Progress {
     }
 }
 
-fn write_durably(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+fn write_durably(file: &mut File, bytes: &[u8], reserve: Option<&Reserve>) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
-    file.write_all(bytes)?;
+    if let Some(reserve) = reserve {
+        reserve.ease();
+    }
+    let before = file.metadata()?.len();
+    match file.write_all(bytes) {
+        // The disk was filled meanwhile. What was written of it was never promised to be there.
+        Err(error) if is_full(&error) && reserve.is_some_and(Reserve::release) => {
+            file.set_len(before)?;
+            file.write_all(bytes)?;
+        }
+        written => written?,
+    }
     file.sync_data()
 }

@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fairshare_protocol::crypto::seal::{Opener, Sealer, SecretKey, TAG};
 use fairshare_protocol::ids::Hash;
@@ -18,6 +19,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::sync_dir;
+use crate::home::reserve::Room;
 
 pub mod pack;
 pub mod pages;
@@ -35,6 +37,13 @@ pub struct Key {
     pub length: u64,
 }
 
+impl Key {
+    /// The name of the file, which opens nothing.
+    pub(super) const fn name(&self) -> [u8; 16] {
+        self.name
+    }
+}
+
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "blob of {} bytes", self.length)
@@ -44,14 +53,16 @@ impl std::fmt::Debug for Key {
 /// The directory of blobs.
 pub struct Blobs {
     dir: PathBuf,
+    reserve: Room,
 }
 
 impl Blobs {
-    /// Opens or creates the directory; leftovers of unfinished blobs are removed.
+    /// Opens or creates the directory; leftovers of unfinished blobs are removed. While little more
+    /// is left on the disk than the reserve, no blob is written.
     ///
     /// # Errors
     /// If it cannot be used.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub fn open(dir: &Path, reserve: Room) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
@@ -59,7 +70,10 @@ impl Blobs {
                 fs::remove_file(path)?;
             }
         }
-        Ok(Self { dir: dir.into() })
+        Ok(Self {
+            dir: dir.into(),
+            reserve,
+        })
     }
 
     fn path(&self, name: &[u8; 16]) -> PathBuf {
@@ -87,6 +101,7 @@ impl Blobs {
             out,
             part,
             dir: self.dir.clone(),
+            reserve: Arc::clone(&self.reserve),
             key: Key {
                 name,
                 key,
@@ -138,7 +153,7 @@ impl Blobs {
         self.remove_named(&key.name)
     }
 
-    fn remove_named(&self, name: &[u8; 16]) -> io::Result<()> {
+    pub(super) fn remove_named(&self, name: &[u8; 16]) -> io::Result<()> {
         match fs::remove_file(self.path(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -162,12 +177,16 @@ pub struct Writer {
     out: BufWriter<File>,
     part: PathBuf,
     dir: PathBuf,
+    reserve: Room,
     key: Key,
     chunk: Vec<u8>,
 }
 
 impl Writer {
     fn seal_chunk(&mut self, last: bool) -> io::Result<()> {
+        if let Some(reserve) = self.reserve.get() {
+            reserve.body()?;
+        }
         self.sealer.seal(&mut self.chunk, last);
         self.out.write_all(&self.chunk)?;
         self.chunk.clear();
@@ -260,7 +279,7 @@ mod tests {
     #[test]
     fn a_blob_of_any_length_reads_back_and_an_unfinished_one_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(dir.path()).unwrap();
+        let blobs = Blobs::open(dir.path(), Room::default()).unwrap();
         for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let body = vec![length as u8; length];
             let mut writer = blobs.create().unwrap();
@@ -280,7 +299,7 @@ mod tests {
     #[test]
     fn a_damaged_blob_does_not_read() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(dir.path()).unwrap();
+        let blobs = Blobs::open(dir.path(), Room::default()).unwrap();
         let mut writer = blobs.create().unwrap();
         writer.write_all(&vec![7; 2 * CHUNK]).unwrap();
         let key = writer.finish().unwrap();

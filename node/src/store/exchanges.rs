@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Store, Table, blobs};
 
+pub mod copies;
+
 /// The tables of the exchange. Cheap to clone.
 #[derive(Clone)]
 pub struct Exchanges {
@@ -19,6 +21,9 @@ pub struct Exchanges {
     received: Table,
     received_of: Table,
     openings: Table,
+    filings: Table,
+    erased: Table,
+    erasing: Table,
 }
 
 /// A signed statement that was sent or received.
@@ -53,6 +58,9 @@ impl Exchanges {
             received: store.table("received")?,
             received_of: store.table("received of")?,
             openings: store.table("openings")?,
+            filings: store.table("filings")?,
+            erased: store.table("erased")?,
+            erasing: store.table("erasing")?,
         })
     }
 
@@ -95,18 +103,22 @@ impl Exchanges {
     pub fn file(&self, received: &Received) -> Result<bool, Error> {
         let exchange = received.filed.exchange;
         let of = [&received.filed.person.0.0[..], exchange.as_bytes()].concat();
-        if !self.received.put_new(exchange.as_bytes(), received)? {
+        let erased = self.erased.contains(exchange.as_bytes())?;
+        if erased || !self.received.put_new(exchange.as_bytes(), received)? {
             return Ok(false);
         }
         self.received_of.put(&of, &())?;
         Ok(true)
     }
 
-    /// The bundle received in that exchange.
+    /// The bundle received in that exchange; none if it was erased.
     ///
     /// # Errors
     /// If sled fails.
     pub fn received(&self, exchange: &ExchangeId) -> Result<Option<Received>, Error> {
+        if self.erased.contains(exchange.as_bytes())? {
+            return Ok(None);
+        }
         self.received.load(exchange.as_bytes())
     }
 
@@ -132,7 +144,13 @@ impl Exchanges {
         });
         let all = person.is_none().then(|| {
             let all = self.received.scan::<Received>(b"");
-            all.map(|pair| pair.map(|(_, received)| received))
+            all.filter_map(|pair| match pair {
+                Ok((key, received)) => match self.erased.contains(&key) {
+                    Ok(erased) => (!erased).then_some(Ok(received)),
+                    Err(error) => Some(Err(error)),
+                },
+                Err(error) => Some(Err(error)),
+            })
         });
         of.into_iter().flatten().chain(all.into_iter().flatten())
     }

@@ -110,6 +110,18 @@ pub enum AskState {
 pub struct ListReceived {
     /// About whom; none means everybody.
     pub person: Option<IndexKey>,
+    /// Which.
+    pub which: Which,
+}
+
+/// Bundles by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Which {
+    /// Those that are here.
+    Held,
+    /// Those that were erased too.
+    All,
 }
 
 /// A bundle that was received.
@@ -135,6 +147,75 @@ pub struct ReceivedBundle {
     pub attachments: u32,
     /// Bytes of records and files.
     pub bytes: u64,
+    /// What becomes of it, or became.
+    pub fate: Fate,
+}
+
+/// What becomes of a bundle that was received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It is erased then, unless it is filed.
+    Expires(Timestamp),
+    /// It was filed: it stays.
+    Filed(Filing),
+    /// It was erased: nothing of it can be opened any more.
+    Erased(Erasure),
+}
+
+/// Who filed a bundle, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filing {
+    /// Who.
+    pub by: User,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Line,
+}
+
+/// When and why a bundle was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a bundle was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It had been here for its time, and nobody had filed it.
+    Expired,
+    /// Somebody wanted it.
+    Wanted {
+        /// Who.
+        by: User,
+        /// Why.
+        reason: Line,
+    },
+}
+
+/// Keep a bundle for good. Only somebody the node's config names may.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileReceived {
+    /// The exchange it came in.
+    pub exchange: ExchangeId,
+    /// Why, without anything that identifies somebody: it is journaled.
+    pub reason: Line,
+}
+
+/// Erase a bundle. Only somebody the node's config names may.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EraseReceived {
+    /// The exchange it came in.
+    pub exchange: ExchangeId,
+    /// Why, without anything that identifies somebody: it is journaled.
+    pub reason: Line,
 }
 
 /// One bundle, item by item. Who looks is journaled.
@@ -252,8 +333,14 @@ pub enum Seen {
     Failed(String),
     /// Somebody here read or exported what had been received.
     Looked(String),
+    /// Somebody here filed what that member had shown, for this reason.
+    Filed(String),
+    /// What that member had shown was erased here, for this reason.
+    Erased(String),
     /// The person was withheld, for this reason.
     Withheld(String),
     /// The person was withheld no more, for this reason.
     Released(String),
+    /// Somebody here closed the review of an emergency with that member, and found this.
+    Reviewed(String),
 }

@@ -43,6 +43,8 @@ pub struct StatusReport {
     pub last_exchange: Option<Timestamp>,
     /// How the accounts with its peers stand.
     pub accounts: Accounts,
+    /// The reviews of emergencies.
+    pub reviews: ReviewsState,
     /// What it takes on disk.
     pub disk: Disk,
     /// What is not as it should be. Empty: the node is healthy.
@@ -99,6 +101,15 @@ pub struct JournalState {
     pub verified: Timestamp,
 }
 
+/// The reviews of emergencies, in short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewsState {
+    /// Nobody has closed them yet.
+    pub open: u64,
+    /// Of these, open for longer than they may be.
+    pub overdue: u64,
+}
+
 /// Bytes on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
@@ -106,6 +117,17 @@ pub struct Disk {
     pub used: u64,
     /// Bytes left where the home is.
     pub free: u64,
+    /// What is kept for when nothing is left.
+    pub reserve: Reserve,
+}
+
+/// Room kept for care when the disk is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    /// Its bytes.
+    pub size: u64,
+    /// Whether it is there; otherwise it was given back, and what can wait waits.
+    pub held: bool,
 }
 
 /// Something that is not as it should be.

@@ -149,5 +149,6 @@ fn made([code, kind, name]: [&str; 3], log: &str) -> Site {
     let mut site = Site::new();
     log.clone_into(&mut site.log);
     site.init("home", code, kind, name);
+    site.name_user();
     site
 }

@@ -208,6 +208,7 @@ pub(crate) fn settle(root: &Path, code: &str, kind: MemberKind, population: u64)
         announce: Vec::new(),
         organisation_key: None,
         limits: Default::default(),
+        copies: Default::default(),
         dspt: None,
         exchange_contact: desk(),
         caldicott_guardian: desk(),

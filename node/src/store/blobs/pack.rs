@@ -140,11 +140,12 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::home::reserve::Room;
 
     #[test]
     fn bodies_are_read_in_any_order_and_only_from_their_own_place() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(dir.path()).unwrap();
+        let blobs = Blobs::open(dir.path(), Room::default()).unwrap();
         let key = Key::new();
         let mut writer = blobs.create_pack(&key).unwrap();
         let bodies = [&b"one"[..], b"", &[7; 100_000], b"two"];

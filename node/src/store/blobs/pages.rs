@@ -168,11 +168,12 @@ fn filled(read: io::Result<()>) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::home::reserve::Room;
 
     #[test]
     fn pages_read_back_in_any_order_and_torn_or_missing_ones_are_absent() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(dir.path()).unwrap();
+        let blobs = Blobs::open(dir.path(), Room::default()).unwrap();
         let key = Key::new(100);
         let pages = blobs.pages(&key).unwrap();
         for number in [3, 0] {

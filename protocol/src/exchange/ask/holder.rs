@@ -9,6 +9,7 @@ use crate::conversation::Output;
 use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::{RefusalCode, Reply};
 use crate::exchange::request::{Request, VALID};
+use crate::exchange::review::{Review, Side};
 use crate::ids::Commitment;
 use crate::journal::{Act, Outcome};
 use crate::limits::{CLOCK_SKEW, MAX_FRAME};
@@ -73,12 +74,22 @@ impl Ask {
         Ok((State::Casing(Box::new(casing)), vec![Output::Load(load)]))
     }
 
-    /// The decision: by the link, the operator's stop and the offers, and by nothing else.
+    /// What is known of the request is here: decide, and open the review of an emergency, whatever
+    /// the answer to it.
     pub(super) fn decide(&mut self, casing: Casing, case: Case, now: Timestamp) -> Step {
-        let request = &casing.request;
         if let Some((hash, answer)) = case.earlier {
             return self.repeat(hash == casing.signed.hash(), &answer);
         }
+        let Casing { request, user, .. } = &casing;
+        let review = Review::of(request, Side::Answered, user, case.subject.as_ref(), now);
+        let review = review.map(|review| Output::Save(Save::Review(Box::new(review))));
+        let (state, out) = self.judge(casing, &case, now)?;
+        Ok((state, review.into_iter().chain(out).collect()))
+    }
+
+    /// The decision: by the link, the operator's stop and the offers, and by nothing else.
+    fn judge(&mut self, casing: Casing, case: &Case, now: Timestamp) -> Step {
+        let request = &casing.request;
         let Some(subject) = case.subject else {
             return self.refuse(&casing, None, RefusalCode::NotLinked, now);
         };

@@ -9,6 +9,7 @@ use crate::category::{Category, Purpose};
 use crate::exchange::account::{Entry, Stage};
 use crate::exchange::answer::{Answer, Verdict};
 use crate::exchange::bundle::Manifest;
+use crate::exchange::review::Review;
 use crate::ids::{Commitment, ExchangeId, Handle, Hash, MatchId, OdsCode, PersonId};
 use crate::index::key::IndexKey;
 use crate::statement::Signed;
@@ -37,6 +38,8 @@ pub enum Save {
         /// The answer.
         answer: Signed<Answer>,
     },
+    /// An emergency, to be reviewed on this side.
+    Review(Box<Review>),
     /// The next plaintext of the bundle being received. Kept out of sight until [`Save::File`].
     Spool(Vec<u8>),
     /// The spooled bundle is whole: keep it as received, or in quarantine.

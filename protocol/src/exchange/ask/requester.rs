@@ -3,13 +3,14 @@
 use rand_core::CryptoRng;
 
 use super::holder::Preparing;
-use super::{About, Ask, Fault, Load, Plan, State, Step, keep, kind};
+use super::{About, Ask, Fault, Load, Plan, Save, State, Step, keep, kind};
 use crate::codec;
 use crate::conversation::Output;
 use crate::crypto::seal;
 use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::Reply;
 use crate::exchange::request::{Request, VALID};
+use crate::exchange::review::{Review, Side};
 use crate::journal::{Act, Outcome};
 use crate::statement::Signed;
 use crate::time::Timestamp;
@@ -40,10 +41,13 @@ impl Ask {
         let scope = self.pair.terms.grant(peer, me, request.purpose, wanted);
         let scope = scope.unwrap_or_else(|_| wanted.clone());
         let body = request;
+        let review = Review::of(&body, Side::Asked, &plan.user, Some(&plan.subject), now);
+        let review = review.map(|review| Output::Save(Save::Review(Box::new(review))));
         let request = Signed::sign(&body, &self.pair.key);
         self.account = Some(Account::asked(&body, request.hash(), scope));
         let mut out = vec![keep(plan.exchange, kind::REQUEST, &request)];
         out.extend(self.account(Stage::Open));
+        out.extend(review);
         out.extend([
             Output::Record(Act::Asked {
                 exchange: plan.exchange,

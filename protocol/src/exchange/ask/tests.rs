@@ -7,6 +7,7 @@ use crate::crypto::hash;
 use crate::exchange::account::{Entry, Shown, Stage};
 use crate::exchange::answer::{Answer, RefusalCode, Reply, Verdict};
 use crate::exchange::bundle::{Content, Item, Manifest};
+use crate::exchange::review::{self, Review, WITHIN};
 use crate::ids::Fixed;
 use crate::limits::BUNDLE_CHUNK;
 use crate::member::MemberKind;
@@ -40,6 +41,9 @@ struct Side {
     filed: Vec<(Filed, Vec<u8>)>,
     accounts: Vec<(Stage, Entry)>,
     acts: Vec<Act>,
+    reviews: Vec<Review>,
+    /// `review` and `send`, as they were ordered.
+    orders: Vec<&'static str>,
     sent: Vec<Vec<u8>>,
     ended: Option<Ended>,
 }
@@ -57,6 +61,8 @@ impl Side {
             filed: vec![],
             accounts: vec![],
             acts: vec![],
+            reviews: vec![],
+            orders: vec![],
             sent: vec![],
             ended: None,
         }
@@ -69,7 +75,10 @@ impl Side {
                 match output {
                     Output::Record(act) => self.acts.push(act),
                     Output::Save(save) => self.save(save),
-                    Output::Send(frame) => self.sent.push(frame),
+                    Output::Send(frame) => {
+                        self.orders.push("send");
+                        self.sent.push(frame);
+                    }
                     Output::Load(load) => inputs.push_back(Input::Loaded(self.load(load))),
                     Output::Close(ended) => self.ended = Some(ended),
                 }
@@ -86,6 +95,10 @@ impl Side {
                 answer,
             } => {
                 self.executed.insert(exchange, (request, answer));
+            }
+            Save::Review(review) => {
+                self.orders.push("review");
+                self.reviews.push(*review);
             }
             Save::Spool(plain) => self.spool.extend(plain),
             Save::File(filed) => self.filed.push((*filed, std::mem::take(&mut self.spool))),
@@ -143,6 +156,11 @@ impl Side {
 }
 
 fn pairs(offers: [Offer; 2]) -> (Pair, Pair) {
+    pairs_with(offers, [true; 2])
+}
+
+/// Two members, each with the bulk lane open to it or not.
+fn pairs_with(offers: [Offer; 2], bulk: [bool; 2]) -> (Pair, Pair) {
     let codes: [OdsCode; 2] = ["RH8".parse().unwrap(), "L83024".parse().unwrap()];
     let keys = [1, 2].map(|n| KeyPair::from_seed(&[n; 32]));
     let seals = [3, 4].map(|n| Arc::new(SealSecret::from_seed(&[n; 32])));
@@ -153,7 +171,7 @@ fn pairs(offers: [Offer; 2]) -> (Pair, Pair) {
     let party = |i: usize| Party {
         code: &codes[i],
         kind: kinds[i],
-        bulk: true,
+        bulk: bulk[i],
         offer: &offers[i],
     };
     let terms = Terms::between(party(0), party(1), &charter);
@@ -432,6 +450,91 @@ fn an_emergency_needs_a_named_user_and_a_reason() {
     for name in [" ", "Ada\u{1b}[2J", "Ada\nEve", &"A".repeat(500)] {
         let why = "a request without a user named in plain text";
         assert_eq!(named(name, Some("x")), without(why), "{name:?}");
+    }
+}
+
+fn emergency() -> Plan {
+    Plan {
+        purpose: Purpose::Emergency,
+        reason: Some("unconscious".parse().unwrap()),
+        ..plan()
+    }
+}
+
+#[test]
+fn an_emergency_opens_a_review_on_both_sides_before_anything_of_it_leaves() {
+    let (mut one, mut two) = sides(defaults(), emergency(), [Some(b"ours"), Some(b"theirs")]);
+    one.feed(Input::Opened, NOW);
+    two.feed(Input::Opened, NOW);
+    assert_eq!((one.reviews.len(), one.sent.len()), (1, 1));
+    two.feed(Input::Received(one.sent.remove(0)), NOW);
+    let before = |side: &Side| side.orders.iter().position(|order| *order == "review");
+    let sent = |side: &Side| side.orders.iter().position(|order| *order == "send");
+    for side in [&one, &two] {
+        assert!(
+            before(side).unwrap() < sent(side).unwrap(),
+            "{:?}",
+            side.orders
+        );
+    }
+    let (ours, theirs) = (&one.reviews[0], &two.reviews[0]);
+    assert_eq!(
+        (ours.side, theirs.side),
+        (review::Side::Asked, review::Side::Answered)
+    );
+    assert_eq!(
+        (ours.peer.as_str(), theirs.peer.as_str()),
+        ("L83024", "RH8")
+    );
+    for review in [ours, theirs] {
+        assert_eq!(review.exchange, plan().exchange);
+        assert_eq!(review.user, plan().user);
+        assert_eq!(review.reason.as_str(), "unconscious");
+        assert_eq!(review.person, Some(plan().subject.person));
+        assert_eq!(review.due(), NOW + WITHIN);
+    }
+}
+
+#[test]
+fn an_emergency_is_reviewed_whatever_the_answer_and_care_never_is() {
+    let reviews = |plan: Plan, link, body| {
+        let (mut one, mut two) = sides(defaults(), plan, [None, body]);
+        two.link = link;
+        run(&mut one, &mut two, |_, frame| Some(frame));
+        (one.reviews.len(), two.reviews.len())
+    };
+    assert_eq!(reviews(emergency(), true, None), (1, 1));
+    assert_eq!(reviews(emergency(), false, Some(b"theirs")), (1, 1));
+    assert_eq!(reviews(plan(), true, Some(b"theirs")), (0, 0));
+    let reason = Some("a fall".parse().unwrap());
+    let care = Plan { reason, ..plan() };
+    assert_eq!(reviews(care, true, Some(b"theirs")), (0, 0));
+    // The same request again is answered again, and reviewed once.
+    let (mut one, mut two) = sides(defaults(), emergency(), [None, Some(b"theirs")]);
+    let mut request = None;
+    run(&mut one, &mut two, |_, frame| {
+        request.get_or_insert_with(|| frame.clone());
+        Some(frame)
+    });
+    let (_, mut again) = sides(defaults(), plan(), [None, None]);
+    again.executed = two.executed;
+    again.feed(Input::Opened, NOW);
+    again.feed(Input::Received(request.unwrap()), NOW);
+    assert_eq!((again.sent.len(), again.reviews.len()), (1, 0));
+}
+
+#[test]
+fn a_limited_member_is_answered_for_care_and_emergencies_as_ever() {
+    for bulk in [[false, true], [true, false], [false; 2]] {
+        for plan in [plan(), emergency()] {
+            let (one, two) = pairs_with(defaults(), bulk);
+            let mut one = Side::new(Ask::requester(one, plan), Some(b"ours"));
+            let mut two = Side::new(Ask::holder(two), Some(b"theirs"));
+            run(&mut one, &mut two, |_, frame| Some(frame));
+            let ended = one.ended.unwrap();
+            assert_eq!((ended.reply, ended.fault), (Some(Reply::Delivered), None));
+            assert_eq!((one.filed.len(), two.filed.len()), (1, 1));
+        }
     }
 }
 

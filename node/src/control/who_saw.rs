@@ -1,0 +1,216 @@
+//! `who-saw`: who saw what of one person.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fairshare_protocol::control::exchange::{Counts, Seen, Sight, WhoSaw, WhoSawReport};
+use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::ids::{Commitment, OdsCode};
+use fairshare_protocol::journal::{Act, Entry, Outcome};
+
+use super::blocking;
+use super::received::counts;
+use crate::engine::drive::now;
+use crate::engine::finding;
+use crate::node::Node;
+
+fn wrong(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(WRONG, &error)
+}
+
+/// Everything the journal holds about one person. Reads all of it.
+///
+/// # Errors
+/// If store or journal fail.
+pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport, Failure> {
+    let node = Arc::clone(node);
+    blocking(move || {
+        let held = node.records.people_by_key(&question.person);
+        let held = held.map_err(|error| wrong(&error))?;
+        let mut names = BTreeSet::new();
+        for id in held
+            .iter()
+            .copied()
+            .chain([finding::looked_for(&node, &question.person)])
+        {
+            let more = node.exchanges.commitments(id);
+            names.extend(more.map_err(|error| wrong(&error))?);
+        }
+        let mut sights = Vec::new();
+        if !names.is_empty() {
+            let entries = node.journal.entries(1).map_err(|error| wrong(&error))?;
+            for entry in entries {
+                let entry = entry.map_err(|error| wrong(&error))?;
+                sights.extend(sight(node.code(), entry, &names));
+            }
+        }
+        Ok(WhoSawReport {
+            now: now(),
+            held: !held.is_empty(),
+            sights,
+        })
+    })
+    .await
+}
+
+/// What an entry says of a person the journal calls by one of these names.
+fn sight(us: &OdsCode, entry: Entry, names: &BTreeSet<Commitment>) -> Option<Sight> {
+    let mut sight = Sight {
+        entry: entry.number,
+        at: entry.at,
+        member: us.clone(),
+        user: None,
+        purpose: None,
+        what: Seen::Searched,
+        records: Counts::new(),
+        exchange: None,
+    };
+    let person = match entry.act {
+        Act::Searched { user, person } => {
+            sight.user = Some(user);
+            person
+        }
+        Act::Asked {
+            exchange,
+            peer,
+            purpose,
+            user,
+            person,
+            ..
+        } => {
+            (sight.member, sight.user) = (peer, Some(user));
+            (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
+            sight.what = Seen::Asked;
+            person
+        }
+        Act::Answered {
+            exchange,
+            peer,
+            purpose,
+            user,
+            person,
+            outcome,
+            private,
+            ..
+        } => {
+            (sight.member, sight.user) = (peer, Some(user));
+            (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
+            sight.what = match outcome {
+                Outcome::Delivered(shown) => {
+                    sight.records = counts(shown);
+                    Seen::Shown
+                }
+                Outcome::Refused(code) => Seen::Refused(code),
+                _ => Seen::NothingShown(private.unwrap_or_default()),
+            };
+            person?
+        }
+        Act::Returned {
+            exchange,
+            peer,
+            purpose,
+            person,
+            outcome,
+            ..
+        } => {
+            let Outcome::Delivered(shown) = outcome else {
+                return None;
+            };
+            (sight.member, sight.records) = (peer, counts(shown));
+            (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
+            sight.what = Seen::ShownInReturn;
+            person
+        }
+        Act::Received {
+            exchange,
+            peer,
+            person,
+            outcome,
+            ..
+        } => {
+            (sight.member, sight.exchange) = (peer, Some(exchange));
+            sight.what = match outcome {
+                Outcome::Delivered(shown) => {
+                    sight.records = counts(shown);
+                    Seen::Received
+                }
+                _ => Seen::WrongPerson,
+            };
+            person
+        }
+        Act::AnswerHeard {
+            exchange,
+            peer,
+            person,
+            outcome,
+            ..
+        } => {
+            (sight.member, sight.exchange) = (peer, Some(exchange));
+            sight.what = match outcome {
+                Outcome::Failed(why) => Seen::Failed(why),
+                Outcome::Refused(code) => Seen::Refused(code),
+                _ => return None,
+            };
+            person
+        }
+        Act::Withheld {
+            user,
+            person,
+            reason,
+            withheld,
+        } => {
+            sight.user = Some(user);
+            sight.what = match withheld {
+                true => Seen::Withheld(reason),
+                false => Seen::Released(reason),
+            };
+            person
+        }
+        Act::Reviewed {
+            user,
+            exchange,
+            peer,
+            person,
+            note,
+        } => {
+            (sight.member, sight.user, sight.exchange) = (peer, Some(user), Some(exchange));
+            sight.what = Seen::Reviewed(note);
+            person?
+        }
+        Act::CopyFiled {
+            user,
+            exchange,
+            peer,
+            person,
+            reason,
+        } => {
+            (sight.member, sight.user, sight.exchange) = (peer, Some(user), Some(exchange));
+            sight.what = Seen::Filed(reason);
+            person
+        }
+        Act::CopyErased {
+            exchange,
+            peer,
+            person,
+            counts: erased,
+            user,
+            why,
+        } => {
+            (sight.member, sight.user, sight.exchange) = (peer, user, Some(exchange));
+            (sight.what, sight.records) = (Seen::Erased(why), counts(erased));
+            person
+        }
+        Act::Looked {
+            user,
+            exchange,
+            person,
+            how,
+        } => {
+            (sight.user, sight.exchange) = (Some(user), Some(exchange));
+            sight.what = Seen::Looked(how);
+            person
+        }
+        _ => return None,
+    };
+    names.contains(&person).then_some(sight)
+}
