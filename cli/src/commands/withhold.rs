@@ -14,7 +14,7 @@ use fairshare_protocol::text::Line;
 
 use super::person::{self, Person};
 use crate::client::Client;
-use crate::output::{Page, Tone, count};
+use crate::output::{Page, Tone, count, people};
 
 /// People and services of whom nothing is shown
 ///
@@ -43,7 +43,7 @@ impl Withhold {
 struct About {
     /// A service instead of a person: `system|code`, Organization/ and its ODS code or id, or
     /// HealthcareService/, Location/ or PractitionerRole/ and an id
-    #[arg(long, value_name = "SERVICE")]
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["nhs", "dob"])]
     service: Option<Line>,
     /// Name the person by the id of their Patient here: for somebody without a valid NHS number
     #[arg(long, conflicts_with_all = ["service", "nhs"])]
@@ -184,10 +184,14 @@ async fn mask(client: &Client, service: Line, reason: Line, masked: bool) -> Res
     client.output.answer(&told, |page| {
         page.line(changed(&told));
         page.line(format_args!(
-            "{} known through it, {} of them through nothing else that is open: no new index has \
-             them.",
-            people(told.people),
-            count(told.only_so)
+            "{} known through it, {} of them through nothing else that is open{}.",
+            people_are(told.people),
+            count(told.only_so),
+            match told.masked {
+                true => ": no new index has them",
+                // Counted as it is now: others may have masked what they are known through.
+                false => " and in no index; the others may be in the next",
+            }
         ));
     });
     Ok(0)
@@ -202,11 +206,9 @@ fn changed(told: &Masked) -> String {
     format!("{} {how}.", told.service)
 }
 
-fn people(number: u64) -> String {
-    match number {
-        1 => "1 person is".to_owned(),
-        more => format!("{} people are", count(more)),
-    }
+fn people_are(number: u64) -> String {
+    let are = if number == 1 { "is" } else { "are" };
+    format!("{} {are}", people(number))
 }
 
 fn named(person: &WithheldPerson) -> String {
@@ -227,7 +229,7 @@ fn show(page: &mut Page, report: &WithheldReport) {
     let each: Vec<_> = each.collect();
     page.line(match report.people.len() {
         0 => "Nobody is withheld.".to_owned(),
-        all => format!("{} withheld: {}.", people(all as u64), each.join(", ")),
+        all => format!("{} withheld: {}.", people_are(all as u64), each.join(", ")),
     });
     if !report.people.is_empty() {
         page.gap();
