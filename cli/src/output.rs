@@ -315,6 +315,16 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// So many people: `1 person`, `1,234 people`.
+pub fn people(number: u64) -> String {
+    many(number, "person", "people")
+}
+
+/// A number of things, in the word for one or for more.
+pub fn many(number: u64, one: &str, more: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { more })
+}
+
 /// A number of bytes: `512 B`, `1.5 MiB`.
 pub fn bytes(number: u64) -> String {
     let mut size = number as f64;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
+use crate::engine::advert::placing::Placing;
 use crate::engine::coverage::Coverages;
 use crate::engine::drive::{self, now};
 use crate::engine::ledger::Ledgers;
@@ -57,6 +58,8 @@ pub struct Node {
     pub index: Index,
     /// Our advert.
     pub adverts: Adverts,
+    /// Where our people are with it.
+    pub placing: Placing,
     /// How many of those who name a peer are linked with it.
     pub coverages: Coverages,
     /// Whose turn it is to match.
@@ -120,6 +123,7 @@ impl Node {
             withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,
             adverts: Adverts::default(),
+            placing: Placing::default(),
             coverages: Coverages::default(),
             matching: Turns::default(),
             fetching: Turns::default(),

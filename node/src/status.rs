@@ -40,10 +40,12 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         problems.push(problem(&error));
     }
     problems.extend(little_disk(&disk));
-    let holdings = holdings(node).unwrap_or_else(|error| {
+    let mut holdings = holdings(node).unwrap_or_else(|error| {
         problems.push(problem(&error));
         Holdings::default()
     });
+    // A store that cannot be read was told just now.
+    holdings.places = node.placing.now(node).await.ok().flatten();
     let reviews = node.reviews.waiting(now()).unwrap_or_else(|error| {
         problems.push(problem(&error));
         ReviewsState::default()
@@ -93,6 +95,7 @@ fn holdings(node: &Node) -> Result<Holdings, store::Error> {
     Ok(Holdings {
         people: counts.people,
         indexable: counts.indexable,
+        places: None,
         records: counts.records,
         received: node.exchanges.bundles() as u64,
         imported: node.records.imported()?,

@@ -31,6 +31,13 @@ impl Find {
 }
 
 fn show(page: &mut Page, report: &FindReport) {
+    let waiting = match report.later {
+        true => {
+            "held here, and waiting for the index: more people wait than the charter allows in a \
+             day, so peers may be told another day, and are at once if asked"
+        }
+        false => "held here, and not in the index yet: peers are told within a day, and at once if asked",
+    };
     let held = match (report.held, report.indexable, report.indexed) {
         (false, ..) if report.withheld => "not held here, and withheld from the moment they come",
         (false, ..) => "not held here, so nobody can be linked",
@@ -42,9 +49,7 @@ fn show(page: &mut Page, report: &FindReport) {
             "held here without a valid NHS number and date of birth of their own, so nobody can be \
              linked"
         }
-        (true, true, false) => {
-            "held here, and not in the index yet: peers are told today, and at once if asked"
-        }
+        (true, true, false) => waiting,
         (true, true, true) => "held here, and in the index",
     };
     page.line(format_args!("This person is {held}."));

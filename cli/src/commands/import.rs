@@ -89,7 +89,7 @@ fn show(page: &mut Page, report: &ImportReport) {
         (
             "people",
             format!(
-                "{} held, {} of them in the index; {} new",
+                "{} held, {} of them can be in the index; {} new",
                 count(people.held),
                 count(people.indexable),
                 count(people.new)
@@ -140,7 +140,7 @@ fn not_indexed(page: &mut Page, report: &ImportReport) {
     page.gap();
     let rows = all.iter().take(SHOWN);
     let rows = rows.map(|one| vec![one.id.clone(), one.reason.clone()]);
-    page.table(&["NOT IN THE INDEX", ""], rows.collect());
+    page.table(&["NEVER IN THE INDEX", "WHY"], rows.collect());
     more(page, all.len() as u64);
 }
 
@@ -152,7 +152,7 @@ fn rejected(page: &mut Page, report: &ImportReport) {
     page.line(page.tone(Tone::Bad, &format!("{} rejected", count(report.rejected))));
     let causes = report.causes.iter();
     let causes = causes.map(|(cause, number)| vec![cause.clone(), count(*number)]);
-    page.table(&["CAUSE", ""], causes.collect());
+    page.table(&["CAUSE", "HOW MANY"], causes.collect());
     list(
         page,
         "REJECTED",
@@ -174,7 +174,7 @@ fn list(page: &mut Page, title: &str, all: &[Rejection], total: u64) {
         let resource = one.resource.clone().unwrap_or_default();
         vec![format!("{}{place}", one.file), resource, one.reason.clone()]
     });
-    page.table(&[title, "", ""], rows.collect());
+    page.table(&[title, "RESOURCE", "WHY"], rows.collect());
     more(page, total);
 }
 

@@ -7,7 +7,7 @@ use fairshare_protocol::control::{DEGRADED, Failure};
 use fairshare_protocol::ids::OdsCode;
 
 use crate::client::Client;
-use crate::output::{Tone, count};
+use crate::output::{Tone, count, people};
 
 /// Find the people this node and its peers both hold
 ///
@@ -43,6 +43,14 @@ impl Match {
                 "TOOK",
             ];
             page.table(&head, reports.iter().map(row).collect());
+            if let Some(waiting) = reports.iter().map(|it| it.waiting).max().filter(|n| *n > 0) {
+                page.gap();
+                page.line(format_args!(
+                    "{} wait for the index: peers are told of them by another day's batch, or at \
+                     once if asked.",
+                    people(waiting)
+                ));
+            }
             for report in &reports {
                 if let Some(why) = &report.failed {
                     page.gap();

@@ -1,10 +1,11 @@
 //! `fairshare status`
 
+use fairshare_protocol::control::index::Places;
 use fairshare_protocol::control::node::{self, Accounts, ReviewsState, StatusReport};
 use fairshare_protocol::control::{DEGRADED, Failure};
 
 use crate::client::Client;
-use crate::output::{Page, Tone, ago, bytes, count, lasting};
+use crate::output::{Page, Tone, ago, bytes, count, lasting, people};
 
 /// How the node is
 ///
@@ -72,11 +73,12 @@ fn show(page: &mut Page, report: &StatusReport) {
         (
             "people",
             format!(
-                "{}, {} of them in the index",
+                "{}, {} of them with a valid NHS number and date of birth",
                 count(holdings.people),
                 count(holdings.indexable)
             ),
         ),
+        ("index", index(holdings.places)),
         (
             "records",
             format!("{}, last import {imported}", count(holdings.records)),
@@ -151,6 +153,21 @@ fn reviews(page: &Page, reviews: ReviewsState) -> String {
         0 => open,
         more => page.tone(Tone::Bad, &format!("{open}, {} overdue", count(more))),
     }
+}
+
+fn index(places: Option<Places>) -> String {
+    let Some(places) = places else {
+        return "being counted".to_owned();
+    };
+    let mut text = format!(
+        "{} in it, {} waiting",
+        people(places.indexed),
+        count(places.waiting)
+    );
+    if places.withheld > 0 {
+        text += &format!(", {} withheld", count(places.withheld));
+    }
+    text
 }
 
 fn list(addresses: &[String]) -> String {

@@ -31,7 +31,7 @@ pub struct Organisation {
     pub kind: MemberKind,
     /// Held.
     pub people: u64,
-    /// Of these, in the index.
+    /// Of these, who can be in the index.
     pub indexable: u64,
     /// Held.
     pub records: u64,

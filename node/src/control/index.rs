@@ -59,6 +59,7 @@ pub async fn show(node: &Arc<Node>, make: bool) -> Result<IndexReport, Failure> 
         cap: cap(population, MAX_GENERATIONS),
         additions_per_day: charter.additions_per_day,
         not_indexable: counts.people.saturating_sub(counts.indexable),
+        places: node.placing.counted(node).await.map_err(|e| wrong(&e))?,
         peers: peers
             .collect::<Result<_, drive::Error>>()
             .map_err(|error| wrong(&error))?,

@@ -23,6 +23,7 @@ use crate::node::Node;
 use crate::store::index::{Index, OwnAdvert};
 
 mod growing;
+pub mod placing;
 
 /// Our advert, in memory.
 pub struct Ours {
@@ -137,7 +138,7 @@ async fn make(mut held: Held, node: &Arc<Node>, roster: &Roster) -> Result<Arc<O
 /// Keeps what was made. It is journaled before it is kept, and kept before anybody sees it.
 async fn keep(node: &Arc<Node>, fresh: Box<Fresh>, epoch: u32) -> Result<Arc<Ours>, Error> {
     let header = fresh.own.advert().header();
-    let (generation, entries) = (header.generation, fresh.own.len());
+    let (generation, entries, waiting) = (header.generation, fresh.own.len(), fresh.waiting);
     let mut acts = Vec::new();
     if fresh.before.is_none() {
         acts.push(Act::Advert {
@@ -157,12 +158,21 @@ async fn keep(node: &Arc<Node>, fresh: Box<Fresh>, epoch: u32) -> Result<Arc<Our
     node.record(acts).await?;
     let index = node.index.clone();
     let ours = spawn_blocking(move || fresh.keep(&index)).await??;
-    tracing::info!(
-        epoch,
-        generation,
-        entries,
-        "our advert has everybody it can have"
-    );
+    match waiting {
+        0 => tracing::info!(
+            epoch,
+            generation,
+            entries,
+            "our advert has everybody it can have"
+        ),
+        people => tracing::info!(
+            epoch,
+            generation,
+            entries,
+            people,
+            "our advert has whom it can have today; other people wait for another day's batch"
+        ),
+    }
     Ok(ours)
 }
 

@@ -29,6 +29,7 @@ pub async fn find(node: &Arc<Node>, user: &User, person: &IndexKey) -> Result<Fi
         withheld: withholding::is_withheld(node, person)?,
         indexable: !matches!(here, Here::Absent | Here::NotIndexable),
         indexed: matches!(here, Here::Indexed(..)),
+        later: here == Here::Waiting && node.placing.counted(node).await?.later > 0,
         index_made: own.and_then(|own| own.made()),
         completeness: Completeness {
             unreachable: count(&peers, |peer| peer.reachable == Some(false)),

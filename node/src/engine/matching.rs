@@ -158,12 +158,17 @@ pub async fn match_with(
             }),
             failed,
             ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            waiting: 0,
             peer,
         };
         reports.push(report);
         if let Some(report) = reports.last() {
             watch.peer(reports.len() as u64, total, &report.peer);
         }
+    }
+    let waiting = node.placing.counted(node).await?.waiting;
+    for report in &mut reports {
+        report.waiting = waiting;
     }
     Ok(reports)
 }

@@ -84,6 +84,14 @@ pub fn is_withheld(node: &Node, key: &IndexKey) -> Result<bool, Error> {
 /// # Errors
 /// If the store fails.
 pub fn index_keys(node: &Node) -> Result<Vec<IndexKey>, Error> {
+    Ok(allowed(node)?.0)
+}
+
+/// As [`index_keys`], and how many may not be though they have a number and a date of birth.
+///
+/// # Errors
+/// If the store fails.
+pub fn allowed(node: &Node) -> Result<(Vec<IndexKey>, usize), Error> {
     let (keys, people) = node.withheld.names()?;
     let mut served = BTreeSet::new();
     for mark in masked(node)?.iter() {
@@ -111,7 +119,7 @@ pub fn index_keys(node: &Node) -> Result<Vec<IndexKey>, Error> {
     all.retain(|key| !out.contains(key));
     all.sort_unstable();
     all.dedup();
-    Ok(all)
+    Ok((all, out.len()))
 }
 
 /// Whoever came under the key of somebody withheld is withheld too, also when that key is corrected

@@ -78,7 +78,7 @@ pub struct Files {
 pub struct People {
     /// Held after the import.
     pub held: u64,
-    /// Of these, in the index.
+    /// Of these, those with a valid NHS number and date of birth: who can be in the index.
     pub indexable: u64,
     /// New with this import.
     pub new: u64,

@@ -34,6 +34,8 @@ pub struct MatchReport {
     pub failed: Option<String>,
     /// How long it took, in milliseconds.
     pub ms: u64,
+    /// Our people who wait for another day's batch: the peer is told of them then.
+    pub waiting: u64,
 }
 
 /// What a match found.
@@ -72,8 +74,10 @@ pub struct FindReport {
     pub indexable: bool,
     /// When this node's own index was made, if it has one.
     pub index_made: Option<Timestamp>,
-    /// Whether they are in that index yet; who came later waits for the next match.
+    /// Whether they are in that index yet.
     pub indexed: bool,
+    /// If not, whether more people wait than may go out today, so that they may go out another day.
+    pub later: bool,
     /// Every other member, in the order of their codes.
     pub peers: Vec<FindPeer>,
     /// How many of them are what.
@@ -269,8 +273,27 @@ pub struct IndexReport {
     pub additions_per_day: u32,
     /// How many people cannot be found by anybody: no valid number or date of birth.
     pub not_indexable: u64,
+    /// Where everybody else is.
+    pub places: Places,
     /// Every member we were matched with, in the order of their codes.
     pub peers: Vec<IndexPeer>,
+}
+
+/// Where the people of a node are with its index. Two registrations of one NHS number and date of
+/// birth are one person here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// Can be in it: they have a valid number and date of birth, and are not withheld.
+    pub possible: u64,
+    /// Are in it, those included who left or were withheld inside the epoch.
+    pub indexed: u64,
+    /// Can be in it and are not yet.
+    pub waiting: u64,
+    /// Of these, those who wait for another day, for want of room by the charter today.
+    pub later: u64,
+    /// In no new index, though they have a valid number and date of birth: withheld, or known only
+    /// through masked services.
+    pub withheld: u64,
 }
 
 /// One batch of ours.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::index::Places;
 use super::ledger::AccountState;
 use crate::ids::{FederationId, Hash, OdsCode};
 use crate::member::MemberKind;
@@ -80,8 +81,10 @@ pub struct Federation {
 pub struct Holdings {
     /// People with records.
     pub people: u64,
-    /// Of these, those who can be found: valid NHS number and date of birth.
+    /// Of these, those with a valid NHS number and date of birth: who can be in the index.
     pub indexable: u64,
+    /// Where they are with the index; none while they are counted.
+    pub places: Option<Places>,
     /// Records about people.
     pub records: u64,
     /// Bundles received from others and kept.

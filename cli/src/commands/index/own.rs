@@ -4,7 +4,7 @@ use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::index::{IndexReport, ShowIndex};
 
 use crate::client::Client;
-use crate::output::{Page, Tone, ago, count, lasting};
+use crate::output::{Page, Tone, ago, count, lasting, people};
 
 /// How this organisation's index is, and how far peers have come with it
 #[derive(Debug, clap::Args)]
@@ -87,11 +87,24 @@ fn show(page: &mut Page, report: &IndexReport) {
             count(report.additions_per_day.into())
         ),
     ));
+    let places = &report.places;
+    fields.push((
+        "people",
+        format!(
+            "{} can be in it, {} are",
+            count(places.possible),
+            count(places.indexed)
+        ),
+    ));
+    if places.waiting > 0 {
+        fields.push(("waiting", waiting(report)));
+    }
     fields.push((
         "not in it",
         format!(
-            "{} people without a valid NHS number and date of birth",
-            count(report.not_indexable)
+            "{} without a valid NHS number and date of birth, {} withheld",
+            people(report.not_indexable),
+            count(places.withheld)
         ),
     ));
     page.fields(&fields);
@@ -99,13 +112,17 @@ fn show(page: &mut Page, report: &IndexReport) {
         return;
     }
     page.gap();
-    let head = ["CODE", "LINKS", "MATCHED", "BATCHES", ""];
+    let head = ["CODE", "LINKS", "MATCHED", "BATCHES", "STATE"];
     let made = report.batches.len() as u32;
+    let all = match places.waiting {
+        0 => page.tone(Tone::Good, "up to date"),
+        _ => "told of all but those waiting".to_owned(),
+    };
     let rows = report.peers.iter().map(|peer| {
         let state = match (peer.current, peer.batches < made) {
             (false, _) => page.tone(Tone::Bad, "to be matched anew"),
             (true, true) => "not told of everybody yet".to_owned(),
-            (true, false) => page.tone(Tone::Good, "up to date"),
+            (true, false) => all.clone(),
         };
         vec![
             peer.code.to_string(),
@@ -117,4 +134,72 @@ fn show(page: &mut Page, report: &IndexReport) {
     });
     let rows = rows.collect();
     page.table(&head, rows);
+}
+
+/// Who waits for the index, and until when.
+fn waiting(report: &IndexReport) -> String {
+    let places = &report.places;
+    let all = people(places.waiting);
+    if report.advert.is_none() {
+        return format!("{all}, for the advert");
+    }
+    let now = places.waiting - places.later;
+    let later = format!(
+        "{} for another day: the charter has no room for them today",
+        count(places.later)
+    );
+    match (now, places.later) {
+        (0, _) => format!("{all}, {later}"),
+        (_, 0) => format!("{all}, for the day's batch or the next `fairshare match`"),
+        (now, _) => format!("{all}, {} for the next batch, {later}", count(now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+
+    use fairshare_protocol::control::index::{IndexPeer, Places};
+    use fairshare_protocol::time::Timestamp;
+
+    use super::*;
+    use crate::output::Output;
+
+    #[test]
+    fn whoever_waits_is_told_and_no_peer_is_called_up_to_date() {
+        let peer = IndexPeer {
+            code: "RH8".parse().unwrap(),
+            matched: Timestamp(0),
+            current: true,
+            batches: 0,
+            links: 5,
+        };
+        let mut report = IndexReport {
+            now: Timestamp(0),
+            epoch: (0, Timestamp(1)),
+            advert: None,
+            batches: Vec::new(),
+            cap: 100_000,
+            additions_per_day: 20_000,
+            not_indexable: 1,
+            places: Places {
+                possible: 20_000,
+                indexed: 20_000,
+                waiting: 0,
+                later: 0,
+                withheld: 3,
+            },
+            peers: vec![peer],
+        };
+        let shown = |report: &IndexReport| Output::silent().text(|page| show(page, report));
+        let text = shown(&report);
+        assert!(text.contains("20,000 can be in it, 20,000 are"), "{text}");
+        assert!(text.contains("up to date") && !text.contains("waiting"), "{text}");
+        assert!(text.contains("not in it  1 person without"), "{text}");
+        (report.places.indexed, report.places.waiting) = (14_336, 5_664);
+        let text = shown(&report);
+        assert!(text.contains("waiting    5,664 people, for the advert"), "{text}");
+        assert!(!text.contains("up to date"), "{text}");
+        assert!(text.contains("told of all but those waiting"), "{text}");
+    }
 }

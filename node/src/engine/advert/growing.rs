@@ -6,7 +6,7 @@ use fairshare_protocol::ids::{FederationId, Point};
 use fairshare_protocol::index::advert::own::{Blinding, Error as Unmade, Made, Own};
 use fairshare_protocol::index::delta::said::{most, size};
 use fairshare_protocol::index::key::IndexKey;
-use fairshare_protocol::limits::MAX_CHUNK_ENTRIES;
+use fairshare_protocol::limits::{BATCH_SIZES, MAX_CHUNK_ENTRIES, MAX_GENERATIONS};
 use rayon::prelude::*;
 
 use super::Ours;
@@ -31,6 +31,8 @@ pub(super) struct Fresh {
     pub(super) own: Own,
     people: Vec<IndexKey>,
     ground: Option<Ground>,
+    /// People who wait for another day's batch.
+    pub(super) waiting: usize,
     /// What it was before, if only batches are new.
     pub(super) before: Option<Arc<Ours>>,
 }
@@ -97,10 +99,12 @@ pub(super) fn grow(
         }))
     };
     let by_batches = before.as_ref().filter(|_| new.len() <= per_day as usize);
+    let mut waiting = 0;
     if let Some(ours) = by_batches {
-        let waiting = fitting(&ours.own, &mut new, per_day);
+        let fit = fitting(&ours.own, new.len(), per_day);
+        waiting = new.len() - fit;
+        new.truncate(fit);
         if waiting > 0 {
-            tracing::info!(people = waiting, "new people wait for tomorrow's batch");
             // So that they are looked for again.
             ground = None;
         }
@@ -131,6 +135,7 @@ pub(super) fn grow(
                 own,
                 people,
                 ground,
+                waiting,
                 before: before.filter(|_| by_batches),
             })))
         }
@@ -146,20 +151,34 @@ pub(super) fn grow(
     }
 }
 
-/// Leaves those of `new` whose batches the charter still allows today; says how many others wait.
-fn fitting(own: &Own, new: &mut Vec<IndexKey>, per_day: u32) -> usize {
+/// How many of so many new people can go out today: by batches, by a new generation, or with the
+/// first advert of the epoch.
+pub(super) fn today(before: Option<&Ours>, new: usize, per_day: u32) -> usize {
+    match before {
+        None => new,
+        Some(ours) if new <= per_day as usize => fitting(&ours.own, new, per_day),
+        Some(ours) if ours.own.advert().header().generation < MAX_GENERATIONS => new,
+        Some(_) => 0,
+    }
+}
+
+/// How many of so many new people have batches that the charter still allows today.
+fn fitting(own: &Own, new: usize, per_day: u32) -> usize {
     let today = now().day();
     let made = own.batches().iter().filter(|made| made.at.day() == today);
     let made: usize = made.map(|made| made.entries.len()).sum();
     let mut room = (per_day as usize).saturating_sub(made);
     let mut fit = 0;
-    for run in new.chunks(most(MAX_CHUNK_ENTRIES)) {
-        match size(run.len()).filter(|size| *size <= room) {
-            Some(size) => (room, fit) = (room - size, fit + run.len()),
-            None => break,
+    while fit < new {
+        let run = (new - fit).min(most(MAX_CHUNK_ENTRIES));
+        match size(run).filter(|size| *size <= room) {
+            Some(size) => (room, fit) = (room - size, fit + run),
+            None => {
+                // As many as fill the last room.
+                let last = BATCH_SIZES.into_iter().rfind(|size| *size <= room);
+                return fit + last.map_or(0, most).min(run);
+            }
         }
     }
-    let waiting = new.len() - fit;
-    new.truncate(fit);
-    waiting
+    fit
 }
