@@ -5,6 +5,9 @@ use fairshare_protocol::time::Timestamp;
 
 use crate::output::{ago, count};
 
+/// How it opens if nobody failed to answer.
+const WHOLE: &str = "Complete as far as this goes";
+
 /// What `find` says: nobody was asked.
 pub fn of_search(now: Timestamp, all: &Completeness) -> String {
     let mut parts = vec![
@@ -13,7 +16,7 @@ pub fn of_search(now: Timestamp, all: &Completeness) -> String {
         (all.unreachable, "not connected now"),
     ];
     parts.extend(unknown(all));
-    said(now, all, parts)
+    said(WHOLE, now, all, parts)
 }
 
 /// What `ask` says.
@@ -30,7 +33,11 @@ pub fn of_asking(now: Timestamp, all: &Completeness) -> String {
     ];
     parts.extend(failed.into_iter().filter(|(number, _)| *number > 0));
     parts.extend(unknown(all));
-    said(now, all, parts)
+    let opening = match all.unreachable + all.failed {
+        0 => WHOLE,
+        _ => "Not complete",
+    };
+    said(opening, now, all, parts)
 }
 
 /// Those of whom nothing is known, where there are any.
@@ -48,7 +55,7 @@ fn unknown(all: &Completeness) -> impl Iterator<Item = (u32, &'static str)> {
     parts.into_iter().filter(|(number, _)| *number > 0)
 }
 
-fn said(now: Timestamp, all: &Completeness, parts: Vec<(u32, &str)>) -> String {
+fn said(opening: &str, now: Timestamp, all: &Completeness, parts: Vec<(u32, &str)>) -> String {
     let parts = parts
         .iter()
         .map(|(number, what)| format!("{number} {what}"));
@@ -57,11 +64,35 @@ fn said(now: Timestamp, all: &Completeness, parts: Vec<(u32, &str)>) -> String {
         None => "no index of theirs is here".to_owned(),
     };
     format!(
-        "Complete as far as this goes: of {} other members {}; {index}. {} people of this node \
-         cannot be found by anybody (no valid NHS number or date of birth). Not linked does not \
-         mean no record.",
+        "{opening}: of {} other members {}; {index}. {} people of this node cannot be found by \
+         anybody (no valid NHS number or date of birth). Not linked does not mean no record: they \
+         may hold people who are not in their index yet.",
         all.members,
         parts.collect::<Vec<_>>().join(", "),
         count(all.people_not_indexable),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_complete_is_not_called_so() {
+        let all = Completeness {
+            members: 1,
+            asked: 1,
+            ..Completeness::default()
+        };
+        let of = |all: &Completeness| of_asking(Timestamp(0), all);
+        assert!(of(&all).starts_with("Complete as far as this goes: of 1 other"));
+        let down = Completeness {
+            unreachable: 1,
+            ..all.clone()
+        };
+        let failed = Completeness { failed: 1, ..all };
+        for one in [down, failed] {
+            assert!(of(&one).starts_with("Not complete: of 1 other"), "{one:?}");
+        }
+    }
 }

@@ -18,7 +18,8 @@ use crate::node::Node;
 pub enum Contacted {
     /// The peer holds them, and was asked.
     Asked(Asked),
-    /// The peer does not hold them, as far as its index goes.
+    /// They are not in the peer's index. It may hold them all the same: whom it has not published
+    /// yet it cannot recognise, for their entry is made with our key and nobody raised theirs.
     NotLinked,
     /// There is no finished match to continue, or the peer cannot be reached: why, in words.
     Failed(matching::Error),
