@@ -340,8 +340,13 @@ pub fn check(
         return Err(Finding::Format);
     }
     let header = signed.peek().map_err(Finding::Signature)?;
-    if report.header.hash() != signed.hash() {
-        return Err(other(&report.header, &header));
+    // Before anybody is accused: what nobody signed is no evidence.
+    let reported = &report.header;
+    reported
+        .verify(reported.signer())
+        .map_err(|_| Finding::Altered)?;
+    if reported.hash() != signed.hash() {
+        return Err(other(reported, signed.signer(), &header));
     }
     if report.seed != demand.seed {
         return Err(Finding::OtherSeed);
@@ -381,13 +386,16 @@ pub fn check(
 }
 
 /// Which other advert a report is about.
-fn other(reported: &Signed<Header>, ours: &Header) -> Finding {
+fn other(reported: &Signed<Header>, signer: &PublicKey, ours: &Header) -> Finding {
     let Ok(theirs) = reported.peek() else {
         return Finding::Format;
     };
     let names = |header: &Header| (header.member.clone(), header.epoch, header.generation);
     if theirs.names() == ours.names() {
-        return Finding::TwoHeaders;
+        return match reported.signer() == signer {
+            true => Finding::TwoHeaders,
+            false => Finding::OtherSigner,
+        };
     }
     Finding::OtherAdvert {
         reported: names(&theirs),

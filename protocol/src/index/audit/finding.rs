@@ -33,7 +33,19 @@ pub enum Finding {
         /// What it was held against.
         checked: Names,
     },
-    /// Two headers for one generation.
+    /// The header in the report is not signed by whom it says.
+    #[error(
+        "the header in the report is not signed by the key it names: the report is damaged or was \
+         altered; have it made again"
+    )]
+    Altered,
+    /// The header in the report is signed by another key than the auditor's copy.
+    #[error(
+        "the header in the report is signed by another key than this copy's: the report was \
+         altered, or the member has a new node key and the copy is older; take a new copy"
+    )]
+    OtherSigner,
+    /// Two headers for one generation, both signed by the member.
     #[error(
         "the report is about another header for the same generation: the member showed its peers \
          one advert and the auditor another; keep both as evidence"
@@ -93,6 +105,8 @@ impl Finding {
             Self::Signature(_) => "not-signed-by-the-member",
             Self::Advert(_) => "advert-damaged",
             Self::OtherAdvert { .. } => "other-advert",
+            Self::Altered => "report-altered",
+            Self::OtherSigner => "other-signer",
             Self::TwoHeaders => "two-headers",
             Self::OtherSeed => "other-seed",
             Self::OtherSample { .. } => "other-sample",

@@ -321,6 +321,24 @@ fn a_report_about_another_advert_is_found() {
     let found = checked(&another, &demand, &report).unwrap_err();
     assert_eq!(found, Finding::TwoHeaders);
 
+    // Nobody is accused by what they did not sign.
+    let json = serde_json::to_value(own.advert().signed()).unwrap();
+    for field in ["signer", "signature"] {
+        let mut forged = json.clone();
+        let text = forged[field].as_str().unwrap();
+        let digit = if text.starts_with('0') { "1" } else { "0" };
+        forged[field] = format!("{digit}{}", &text[1..]).into();
+        let mut report = truly(&own, &demand);
+        report.header = serde_json::from_value(forged).unwrap();
+        let found = checked(&own, &demand, &report).unwrap_err();
+        assert_eq!(found, Finding::Altered, "{field}");
+    }
+    let mut report = truly(&own, &demand);
+    let other_key = KeyPair::from_seed(&[2; 32]);
+    report.header = Signed::sign(own.advert().header(), &other_key);
+    let found = checked(&own, &demand, &report).unwrap_err();
+    assert_eq!(found, Finding::OtherSigner);
+
     let stranger = KeyPair::from_seed(&[2; 32]).public();
     let found = header(own.advert().signed(), &stranger).unwrap_err();
     assert_eq!(found, Finding::Signature(statement::Error::OtherSigner));
