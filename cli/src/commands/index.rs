@@ -77,21 +77,30 @@ impl Audit {
             auditor: self.auditor,
             to: absolute(&self.out)?,
         };
+        let demanded = question.sample;
         let audited = client.ask(question).await?;
         client
             .output
-            .answer(&audited, |page| show_audit(page, &audited));
+            .answer(&audited, |page| show_audit(page, &audited, demanded));
         Ok(0)
     }
 }
 
-fn show_audit(page: &mut Page, audited: &Audited) {
+fn show_audit(page: &mut Page, audited: &Audited, demanded: u32) {
     page.line(format_args!(
         "Opened {}.",
-        sample(&audited.advert, &audited.opened)
+        sample(&audited.advert, &audited.opened, demanded)
     ));
     page.gap();
-    show_sample(page, &audited.advert, &audited.opened);
+    let batches = match audited.not_opened {
+        (0, _) => "none since the advert".to_owned(),
+        (number, entries) => format!(
+            "{} since, of {} entries, not opened: {ALONE}",
+            count(number.into()),
+            count(entries.into())
+        ),
+    };
+    show_sample(page, &audited.advert, &audited.opened, batches);
     page.gap();
     let loud = page.tone(Tone::Bad, "NHS NUMBERS AND DATES OF BIRTH");
     page.line(format_args!(
@@ -102,9 +111,16 @@ fn show_audit(page: &mut Page, audited: &Audited) {
     page.line("The auditor checks it with `fairshare index check`, and looks the people up.");
 }
 
-fn sample(advert: &AdvertState, opened: &Passed) -> String {
+/// What an audit covers.
+const ALONE: &str = "an audit opens the advert alone";
+
+fn sample(advert: &AdvertState, opened: &Passed, demanded: u32) -> String {
+    let all = match demanded > advert.entries {
+        true => format!(", which is all: {} were demanded", count(demanded.into())),
+        false => String::new(),
+    };
     format!(
-        "{} of {} entries of the advert of {}, epoch {}, generation {}",
+        "{} of {} entries of the advert of {}, epoch {}, generation {}{all}",
         count(opened.opened.into()),
         count(advert.entries.into()),
         advert.member,
@@ -113,12 +129,13 @@ fn sample(advert: &AdvertState, opened: &Passed) -> String {
     )
 }
 
-fn show_sample(page: &mut Page, advert: &AdvertState, opened: &Passed) {
+fn show_sample(page: &mut Page, advert: &AdvertState, opened: &Passed, batches: String) {
     let mut fields = vec![
         ("signed", advert.made.to_string()),
         ("header", advert.header.to_string()),
         ("people", count(opened.people.into())),
         ("canaries", count(opened.canaries.into())),
+        ("batches", batches),
         ("finds", finds(advert, opened.opened)),
     ];
     if opened.gone > 0 {

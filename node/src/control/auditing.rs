@@ -55,6 +55,10 @@ pub async fn audit(node: &Arc<Node>, user: &User, question: Audit) -> Result<Aud
         at: now(),
         openings: Vec::new(),
     };
+    let batches = ours.own.batches();
+    let entries = batches.iter().map(|made| made.entries.len());
+    // At most MAX_ADVERT in all, which fits.
+    let not_opened = (batches.len() as u32, entries.sum::<usize>() as u32);
     let here = Arc::clone(node);
     let (report, passed) = blocking(move || open(&here, &ours, &demand, report)).await?;
     let header = report.header.peek().map_err(|error| wrong(&error))?;
@@ -75,6 +79,7 @@ pub async fn audit(node: &Arc<Node>, user: &User, question: Audit) -> Result<Aud
             path,
             advert,
             opened: passed,
+            not_opened,
         })
     })
     .await

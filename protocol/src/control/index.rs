@@ -215,6 +215,8 @@ pub struct Audited {
     pub advert: AdvertState,
     /// What was opened.
     pub opened: Passed,
+    /// The batches that continue the advert, and the entries in them: none of these is opened.
+    pub not_opened: (u32, u32),
 }
 
 /// An advert, in short.

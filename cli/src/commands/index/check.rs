@@ -13,7 +13,7 @@ use fairshare_protocol::text::Line;
 use fairshare_protocol::time::Timestamp;
 use serde::Serialize;
 
-use super::{Demanded, sample, show_sample};
+use super::{ALONE, Demanded, sample, show_sample};
 use crate::client::Client;
 use crate::output::{Page, Tone};
 use crate::signing::wrong;
@@ -106,7 +106,7 @@ impl Check {
             at: report.at,
         };
         client.output.answer(&verdict, |page| {
-            show_verdict(page, &verdict);
+            show_verdict(page, &verdict, demand.sample);
             if self.people {
                 show_people(page, &report);
             }
@@ -168,7 +168,7 @@ async fn ask_for_copy(
     Ok(signed.map(|_| (sample.header, sample.entries.into_iter().collect())))
 }
 
-fn show_verdict(page: &mut Page, verdict: &Verdict) {
+fn show_verdict(page: &mut Page, verdict: &Verdict, demanded: u32) {
     if let Some(found) = &verdict.finding {
         let word = page.tone(Tone::Bad, "NOT in order");
         page.line(format_args!("The audit is {word}: {}.", found.fact));
@@ -181,9 +181,9 @@ fn show_verdict(page: &mut Page, verdict: &Verdict) {
     page.gap();
     match (&verdict.advert, &verdict.opened) {
         (Some(advert), Some(opened)) => {
-            page.line(format_args!("{}.", sample(advert, opened)));
+            page.line(format_args!("{}.", sample(advert, opened, demanded)));
             page.gap();
-            show_sample(page, advert, opened);
+            show_sample(page, advert, opened, format!("not opened: {ALONE}"));
             page.gap();
             page.line(
                 "Now look the people up in the patient system: a proof does not show that somebody \
