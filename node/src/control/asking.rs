@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Progress;
-use super::naming::named;
+use super::naming::{named, names_nobody};
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::contact::{self, Contacted};
 use crate::engine::drive::now;
@@ -207,6 +207,9 @@ fn check(node: &Node, user: &User, question: &Ask) -> Result<(), Failure> {
         let fact = format!("`{}` concerns many people at once", question.purpose);
         let remedy = "ask about one person with care, emergency or safeguarding";
         return Err(Failure::new(WRONG, fact, remedy));
+    }
+    if let Some(reason) = &question.reason {
+        names_nobody(reason)?;
     }
     if question.purpose == Purpose::Emergency {
         if question.reason.is_none() {
