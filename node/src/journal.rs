@@ -1,11 +1,11 @@
 //! The journal's file (protocol.md section 5): the chain of [`fairshare_protocol::journal`] on disk.
 //!
 //! Two files in one directory, both 0600 and both made of checked frames: the entries, and the
-//! signed heads, one for the end of each day. One thread writes; whoever appended waits for it,
-//! and all who wait share one `fdatasync`. Before a write, and once more if it finds the disk full,
-//! room is made by giving the home's reserve back. Once a write fails the journal takes nothing more
-//! until the node is started again: a disk that has once lied about an fsync may have dropped the
-//! data.
+//! signed heads, one for the end of each day and one for each clean stop. One thread writes; whoever
+//! appended waits for it, and all who wait share one `fdatasync`. Before a write, and once more if it
+//! finds the disk full, room is made by giving the home's reserve back. Once a write fails the
+//! journal takes nothing more until the node is started again: a disk that has once lied about an
+//! fsync may have dropped the data.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
@@ -123,7 +123,7 @@ impl Journal {
             key,
             chain: end.chain,
             day,
-            signed: heads.heads.last().map(|(head, _)| head.day),
+            signed: heads.heads.last().map_or(0, |(head, _)| head.number),
             entries: Vec::new(),
             heads: Vec::new(),
             length: end.at,
@@ -301,7 +301,8 @@ fn drop_tail(file: &File, path: &Path, good: u64, torn: u64) -> Result<(), Error
     tracing::warn!(
         path = %path.display(),
         bytes = torn,
-        "dropped the last write of the journal, which a crash had cut short; nothing depended on it"
+        "dropped the last write of the journal, which was cut short: by a crash, in which case nothing \
+         depended on it, or by somebody"
     );
     file.set_len(good)
         .and_then(|()| file.sync_all())

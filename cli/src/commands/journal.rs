@@ -9,7 +9,7 @@ use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::PublicKey;
 
 use crate::client::Client;
-use crate::output::{Page, Tone, bytes, count};
+use crate::output::{Page, Tone, bytes, count, many};
 
 /// Check the journal
 #[derive(Debug, clap::Subcommand)]
@@ -27,9 +27,12 @@ impl Journal {
 
 /// Check that the journal is as it was written
 ///
-/// Follows the chain from its first entry to its last and holds it against the signed heads: a
-/// changed, dropped or added entry is found, and so is an end that was cut off. Works while the
-/// node runs, and on a copy. Exits 0 if all is sound, 1 if not.
+/// Follows the chain from its first entry to its last and holds it against the signed heads, of the
+/// end of each day and of each clean stop. A changed, dropped or added entry is found, and so is an
+/// end that was cut off before the last signed head. Of a running node's entries since then none is
+/// vouched for yet; and whoever can cut off entries and heads alike leaves a shorter journal that is
+/// sound: note the head elsewhere, or compare with a backup. Works while the node runs, and on a
+/// copy. Exits 0 if all is sound, 1 if not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare journal verify
@@ -72,8 +75,11 @@ fn check(dir: &Path, key: Option<&PublicKey>) -> Result<Verified, Failure> {
 
 fn show(page: &mut Page, found: &Verified) {
     let sound = page.tone(Tone::Good, "sound");
-    let whose = found.member.as_ref().map_or("nobody yet", |it| it.as_str());
-    page.line(format_args!("The journal of {whose} is {sound}."));
+    page.line(match &found.member {
+        Some(member) => format!("The journal of {member} is {sound}."),
+        // Who writes is told when a node first starts.
+        None => format!("The journal is {sound}, and no node has started in it yet."),
+    });
     page.gap();
     let span = match (found.first, found.last) {
         (Some(first), Some(last)) => format!("{first} to {last}"),
@@ -86,15 +92,25 @@ fn show(page: &mut Page, found: &Verified) {
         (
             "signed heads",
             format!(
-                "{}, vouching for the first {} entries",
+                "{}, vouching for the first {}",
                 count(found.heads),
-                count(found.vouched)
+                many(found.vouched, "entry", "entries")
             ),
         ),
     ];
     if found.unfinished > 0 {
-        let note = "being written, or cut short by a crash; nothing depends on it";
+        let note = "being written, or cut short: by a crash, or by somebody";
         fields.push(("at the end", format!("{} {note}", bytes(found.unfinished))));
     }
     page.fields(&fields);
+    let open = found.entries - found.vouched.min(found.entries);
+    if open > 0 {
+        page.gap();
+        let none = page.tone(Tone::Bad, "no signed head vouches");
+        page.line(format_args!(
+            "For the last {} {none} yet: if an end was cut off among or after them, nothing here \
+             shows it.",
+            many(open, "entry", "entries")
+        ));
+    }
 }

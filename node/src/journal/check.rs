@@ -143,7 +143,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Reads them all: one a day, so a century of them is small.
+    /// Reads them all: one a day and one a stop, so a century of them is small.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let mut frames = Frames::open(HEAD, path)?;
         let mut heads: Vec<(Head, PublicKey)> = Vec::new();
@@ -160,7 +160,7 @@ impl Heads {
             let head = signed.verify(signed.signer()).map_err(|_| damaged())?;
             let rising = heads
                 .last()
-                .is_none_or(|(last, _)| last.day < head.day && last.number < head.number);
+                .is_none_or(|(last, _)| last.day <= head.day && last.number < head.number);
             if !rising {
                 return Err(damaged());
             }
@@ -214,8 +214,8 @@ impl<'a> Survey<'a> {
         let found = &mut self.found;
         let day = entry.at.day();
         if let Some(ended) = self.day.filter(|last| *last < day) {
-            let signed = self.heads.heads.last().map(|(head, _)| head.day);
-            if signed.is_none_or(|signed| signed < ended) {
+            let signed = self.heads.heads.last().map(|(head, _)| head.number);
+            if signed.is_none_or(|signed| signed < found.entries) {
                 self.unsigned.push((ended, found.entries, found.head));
             }
         }

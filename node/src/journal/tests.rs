@@ -55,7 +55,7 @@ fn what_was_appended_reads_back_after_closing() {
     three_days(&dir, 400);
     let (journal, opened) = open(&dir).unwrap();
     assert_eq!((opened.verified.entries, opened.dropped), (1201, 0));
-    assert_eq!((opened.verified.heads, opened.verified.vouched), (2, 801));
+    assert_eq!((opened.verified.heads, opened.verified.vouched), (3, 1201));
     assert_eq!(opened.verified.node, Some(key().public()));
     assert_eq!(opened.verified.head, journal.chain().head);
     for from in [1, 2, 256, 257, 258, 700, 1201, 1202, 5000] {
@@ -78,6 +78,10 @@ fn an_entry_torn_at_any_byte_is_dropped_and_the_rest_stays() {
     let dir = temp.path().join("journal");
     three_days(&dir, 1);
     let whole = fs::read(dir.join(ENTRIES)).unwrap();
+    // As they were before it stopped: a crash signs no head.
+    let heads = fs::read(dir.join(HEADS)).unwrap();
+    let before = file::HEADER as usize;
+    let heads = &heads[..before + (heads.len() - before) / 3 * 2];
     let last = ENTRY
         .frame(&codec::encode(&{
             let (journal, _) = open(&dir).unwrap();
@@ -93,6 +97,7 @@ fn an_entry_torn_at_any_byte_is_dropped_and_the_rest_stays() {
             let mut torn = whole[..whole.len() - cut].to_vec();
             torn.resize(torn.len() + zeros, 0);
             fs::write(dir.join(ENTRIES), &torn).unwrap();
+            fs::write(dir.join(HEADS), heads).unwrap();
             let found = verify(&dir, None).unwrap();
             assert_eq!(found.entries, 3, "cut {cut}, {zeros} zeros");
             assert_eq!(found.unfinished as usize, last - cut + zeros);
@@ -153,6 +158,33 @@ fn cutting_off_the_end_is_found_by_the_signed_head() {
     };
     assert!(cut(verify(&dir, None).unwrap_err()));
     assert!(cut(open(&dir).unwrap_err()));
+}
+
+#[test]
+fn after_a_clean_stop_a_head_vouches_for_the_last_entry_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("journal");
+    for stop in 1..=3 {
+        let (journal, opened) = open(&dir).unwrap();
+        assert_eq!(opened.verified.vouched, opened.verified.entries);
+        let last = journal.append(refused(stop), Timestamp(stop)).unwrap();
+        journal.commit(last).unwrap();
+        let running = verify(&dir, None).unwrap();
+        assert_eq!((running.entries, running.vouched), (stop, stop - 1));
+        drop(journal);
+        // Opened without a word more, it signs nothing more.
+        drop(open(&dir).unwrap());
+        let found = verify(&dir, Some(&key().public())).unwrap();
+        assert_eq!((found.heads, found.vouched), (stop, stop));
+    }
+    let mut entries = Entries::open(&dir.join(ENTRIES)).unwrap();
+    entries.step().unwrap().unwrap();
+    entries.step().unwrap().unwrap();
+    let all = fs::read(dir.join(ENTRIES)).unwrap();
+    let short = usize::try_from(entries.mark().at).unwrap();
+    fs::write(dir.join(ENTRIES), &all[..short]).unwrap();
+    let error = verify(&dir, None).unwrap_err();
+    assert!(matches!(error, Error::CutOff { found: 2, .. }), "{error}");
 }
 
 #[test]

@@ -40,8 +40,8 @@ pub(super) struct State {
     pub(super) chain: Chain,
     /// The latest day of any entry; its head is signed when a later one begins.
     pub(super) day: Option<u64>,
-    /// The latest day whose head is signed.
-    pub(super) signed: Option<u64>,
+    /// The last entry that a signed head vouches for.
+    pub(super) signed: u64,
     pub(super) entries: Vec<u8>,
     pub(super) heads: Vec<u8>,
     /// Length of the entries' file once all that is pending is in it.
@@ -88,11 +88,18 @@ impl State {
         })
     }
 
+    /// Signs where the chain stands: nothing more is appended.
+    fn sign_end(&mut self) {
+        if let Some(day) = self.day {
+            self.sign_head(day, self.chain.next - 1, self.chain.head);
+        }
+    }
+
     pub(super) fn sign_head(&mut self, day: u64, number: u64, hash: Hash) {
-        if self.signed >= Some(day) {
+        if self.signed >= number {
             return;
         }
-        self.signed = Some(day);
+        self.signed = number;
         let member = self.member.clone();
         let head = Head {
             member,
@@ -124,6 +131,9 @@ impl Shared {
                         .work
                         .wait(state)
                         .unwrap_or_else(PoisonError::into_inner);
+                }
+                if state.closing {
+                    state.sign_end();
                 }
                 if state.entries.is_empty() && state.heads.is_empty() {
                     return;
