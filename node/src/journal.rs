@@ -121,6 +121,7 @@ impl Journal {
         let mut state = State {
             member,
             key,
+            node: verified.node,
             chain: end.chain,
             day,
             signed: heads.heads.last().map_or(0, |(head, _)| head.number),

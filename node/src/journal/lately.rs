@@ -52,12 +52,22 @@ pub(super) struct Peers(BTreeMap<OdsCode, Lately>);
 impl Peers {
     pub(super) fn take(&mut self, entry: &Entry) {
         let (peer, error) = match &entry.act {
+            // Asked is not answered.
+            Act::Asked { .. } => return,
+            Act::AnswerHeard {
+                peer,
+                outcome: Outcome::Failed(why),
+                ..
+            }
+            | Act::Answered {
+                peer,
+                outcome: Outcome::Failed(why),
+                ..
+            } => return self.note(peer, entry.at, why.clone()),
             Act::Answered { peer, outcome, .. }
             | Act::AnswerHeard { peer, outcome, .. }
             | Act::Received { peer, outcome, .. } => (peer, wrong(outcome)),
-            Act::Asked { peer, .. } | Act::Returned { peer, .. } | Act::Shown { peer, .. } => {
-                (peer, None)
-            }
+            Act::Returned { peer, .. } | Act::Shown { peer, .. } => (peer, None),
             Act::ReceiptHeard { peer, filed, .. } => {
                 let lost = "it did not file what we showed: about another person than its own";
                 (peer, (!filed).then(|| lost.to_owned()))

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fairshare_protocol::codec;
-use fairshare_protocol::ids::{Hash, MatchId};
-use fairshare_protocol::journal::MAX_ENTRY;
+use fairshare_protocol::ids::{Fixed, Hash, MatchId, PersonId};
+use fairshare_protocol::journal::{MAX_ENTRY, Outcome, commit_person};
 use fairshare_protocol::time::DAY;
 
 use super::*;
@@ -167,7 +167,8 @@ fn after_a_clean_stop_a_head_vouches_for_the_last_entry_too() {
     for stop in 1..=3 {
         let (journal, opened) = open(&dir).unwrap();
         assert_eq!(opened.verified.vouched, opened.verified.entries);
-        let last = journal.append(refused(stop), Timestamp(stop)).unwrap();
+        let act = if stop == 1 { started() } else { refused(stop) };
+        let last = journal.append(act, Timestamp(stop)).unwrap();
         journal.commit(last).unwrap();
         let running = verify(&dir, None).unwrap();
         assert_eq!((running.entries, running.vouched), (stop, stop - 1));
@@ -281,7 +282,8 @@ fn after_a_full_disk_nothing_is_durable_any_more() {
         key: key(),
         chain: Chain::default(),
         day: None,
-        signed: None,
+        node: None,
+        signed: 0,
         entries: Vec::new(),
         heads: Vec::new(),
         length: file::HEADER,
@@ -319,7 +321,17 @@ fn what_it_says_of_a_peer_is_the_same_after_opening_again() {
         receipt: Hash::new([1; 32]),
         filed: true,
     };
-    let receipt = journal.append(heard, Timestamp(100)).unwrap();
+    let _ = journal.append(heard, Timestamp(100)).unwrap();
+    // An ask that nobody answered is no exchange.
+    let person = commit_person(&[3; 32], &PersonId(Fixed([4; 16])));
+    let unheard = Act::AnswerHeard {
+        exchange: fairshare_protocol::ids::ExchangeId::new([2; 16]),
+        peer: peer(),
+        person,
+        answer: None,
+        outcome: Outcome::Failed("the line was lost".to_owned()),
+    };
+    let receipt = journal.append(unheard, Timestamp(200)).unwrap();
     journal.commit(receipt).unwrap();
     let lately = journal.lately();
     let of = &lately[&peer()];
@@ -327,7 +339,7 @@ fn what_it_says_of_a_peer_is_the_same_after_opening_again() {
     let errors: Vec<_> = of.errors.iter().map(|error| error.what.as_str()).collect();
     assert_eq!(
         errors,
-        ["fault 8", "fault 7", "fault 6", "fault 5", "fault 4"]
+        ["the line was lost", "fault 8", "fault 7", "fault 6", "fault 5"]
     );
     assert_eq!(of.over_cap, None);
     drop(journal);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use fairshare_protocol::codec;
 use fairshare_protocol::crypto::sign::KeyPair;
-use fairshare_protocol::ids::{Hash, OdsCode};
+use fairshare_protocol::ids::{Hash, OdsCode, PublicKey};
 use fairshare_protocol::journal::{Act, Chain, Head, MAX_ENTRY};
 use fairshare_protocol::statement::Signed;
 use fairshare_protocol::time::Timestamp;
@@ -37,6 +37,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) member: OdsCode,
     pub(super) key: KeyPair,
+    /// The node key that the last start named.
+    pub(super) node: Option<PublicKey>,
     pub(super) chain: Chain,
     /// The latest day of any entry; its head is signed when a later one begins.
     pub(super) day: Option<u64>,
@@ -69,6 +71,9 @@ impl State {
         let (last, head) = (self.chain.next - 1, self.chain.head);
         self.chain.follow(&entry)?;
         self.peers.take(&entry);
+        if let Act::Started { node, .. } = &entry.act {
+            self.node = Some(*node);
+        }
         if let Some(ended) = self.day.filter(|day| *day < now.day()) {
             self.sign_head(ended, last, head);
         }
@@ -88,9 +93,11 @@ impl State {
         })
     }
 
-    /// Signs where the chain stands: nothing more is appended.
+    /// Signs where the chain stands: nothing more is appended. Not before a start named the key:
+    /// nobody could tell whose the head is.
     fn sign_end(&mut self) {
-        if let Some(day) = self.day {
+        let named = self.node == Some(self.key.public());
+        if let Some(day) = self.day.filter(|_| named) {
             self.sign_head(day, self.chain.next - 1, self.chain.head);
         }
     }
