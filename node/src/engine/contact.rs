@@ -9,7 +9,7 @@ use fairshare_protocol::ids::OdsCode;
 
 use super::asking::{self, Asked};
 use super::drive;
-use super::{delta, matching};
+use super::{delta, matching, sessions};
 use crate::network::Frames;
 use crate::node::Node;
 
@@ -62,7 +62,8 @@ pub async fn answer(
     let told = delta::take(node, peer, &mut frames).await?;
     if told.links > 0 {
         let ended = asking::answer(node, pair, frames).await?;
-        tracing::info!(%peer, reply = ?ended.reply, fault = ?ended.fault, "answered a first contact");
+        let outcome = sessions::told(&ended);
+        tracing::info!(%peer, %outcome, "answered a first contact");
     } else {
         let _ = frames.finish().await;
     }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairshare_protocol::exchange::answer::Reply;
+use fairshare_protocol::exchange::ask::Ended;
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::wire;
 use tokio::sync::mpsc;
@@ -50,7 +52,8 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                         incoming(&node, peer, member, stream, frames).await;
                     });
                 }
-                Some(Event::Disconnected(_) | Event::Listening(_)) => {}
+                Some(Event::Disconnected(key)) => lost(&node, &network, key).await,
+                Some(Event::Listening(_)) => {}
             },
             Some(ended) = conversations.join_next() => {
                 if let Err(error) = ended
@@ -61,6 +64,18 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
             }
         }
     }
+}
+
+/// Says in the log that a peer is not connected any more, and why.
+async fn lost(node: &Node, network: &Network, key: PublicKey) {
+    let roster = node.membership.roster();
+    let member = roster.as_ref().and_then(|roster| roster.by_node(&key));
+    let peer = member.map_or_else(|| key.short(), |member| member.code.to_string());
+    let states = network.peers().await.unwrap_or_default();
+    let state = states.into_iter().find(|state| state.key == key);
+    let why = state.and_then(|state| state.last_error);
+    let why = why.unwrap_or_else(|| "the connection was closed".to_owned());
+    tracing::info!(%peer, %why, "lost the connection");
 }
 
 /// Keeps the network to the members of the roster, and tells peers what is new: all at the same
@@ -124,14 +139,29 @@ async fn incoming(
 async fn exchange(
     peer: &OdsCode,
     answered: impl Future<
-        Output = Result<fairshare_protocol::exchange::ask::Ended, super::drive::Error>,
+        Output = Result<Ended, super::drive::Error>,
     >,
 ) {
     match answered.await {
         Ok(ended) => {
-            tracing::info!(%peer, reply = ?ended.reply, fault = ?ended.fault, "answered");
+            tracing::info!(%peer, outcome = %told(&ended), "answered");
         }
         Err(error) => tracing::error!(%peer, %error, "an exchange was broken off by this node"),
+    }
+}
+
+/// How an exchange this node answered ended, in words.
+pub(super) fn told(ended: &Ended) -> String {
+    let reply = match ended.reply {
+        None => "no reply".to_owned(),
+        Some(Reply::Delivered) => "delivered".to_owned(),
+        Some(Reply::NothingToShow) => "nothing to show".to_owned(),
+        Some(Reply::Refused(code)) => format!("refused: {code}"),
+        Some(Reply::Deferred(until)) => format!("deferred until {until}"),
+    };
+    match &ended.fault {
+        None => reply,
+        Some(fault) => format!("{reply}, then {fault}"),
     }
 }
 
