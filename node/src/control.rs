@@ -35,6 +35,8 @@ mod tests;
 mod who_saw;
 mod withholding;
 
+pub use members::is_own;
+
 /// Answers one request of `user`. Dropping the future calls it off.
 ///
 /// # Errors
@@ -159,8 +161,9 @@ async fn matches(
     progress: &Progress,
 ) -> Result<Vec<MatchReport>, Failure> {
     let peer = question.peer.as_ref();
+    let roster = members::roster(node)?;
     if let Some(code) = peer {
-        members::member(&*members::roster(node)?, code)?;
+        members::other(node, &roster, code)?;
     }
     let progress = progress.clone();
     let tell = move |done, total, unit: &str, what: &str| {

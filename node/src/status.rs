@@ -13,10 +13,12 @@ use fairshare_protocol::control::node::{
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::exchange::review;
 use fairshare_protocol::ids::{OdsCode, PublicKey};
+use fairshare_protocol::join::Invitation;
 use fairshare_protocol::roster::{Member, Roster};
 
 pub use self::account::contact;
 use self::account::{account, accounts, owed, owing};
+use crate::control::is_own;
 use crate::engine::drive::now;
 use crate::journal::{self, Lately};
 use crate::network::PeerState;
@@ -69,7 +71,11 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         kind: node.config.kind,
         federation: match roster {
             Some(roster) => Some(federation(node, &roster)),
-            None => asked_to_join(node),
+            None => asked_to_join(node).map(|invitation| Federation {
+                name: invitation.name.to_string(),
+                id: invitation.federation,
+                standing: "waiting".to_owned(),
+            }),
         },
         started: node.opened,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -151,15 +157,10 @@ fn federation(node: &Node, roster: &Roster) -> Federation {
     }
 }
 
-/// The federation this node asked to join last, if it has none.
-fn asked_to_join(node: &Node) -> Option<Federation> {
+/// Whose invitation this node followed last, while it is in no federation.
+pub fn asked_to_join(node: &Node) -> Option<Invitation> {
     let made = node.said.all_made().ok()?;
-    let invitation = made.into_iter().rev().find_map(|made| made.invitation)?;
-    Some(Federation {
-        name: invitation.name.to_string(),
-        id: invitation.federation,
-        standing: "waiting".to_owned(),
-    })
+    made.into_iter().rev().find_map(|made| made.invitation)
 }
 
 /// What is wrong with our own place in the federation.
@@ -319,6 +320,9 @@ fn index(node: &Node, peer: &OdsCode) -> Option<IndexState> {
 /// # Errors
 /// If there is no such peer.
 pub async fn peer(node: &Arc<Node>, code: &OdsCode) -> Result<PeerReport, Failure> {
+    if code == node.code() {
+        return Err(is_own(code));
+    }
     let all = peers(node).await;
     let found = all.into_iter().find(|peer| peer.code == *code);
     found.ok_or_else(|| {

@@ -16,8 +16,8 @@ use fairshare_protocol::roster::Roster;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::Progress;
 use super::naming::{named, names_nobody};
+use super::{Progress, members};
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::contact::{self, Contacted};
 use crate::engine::drive::now;
@@ -43,9 +43,10 @@ pub async fn ask(
 ) -> Result<AskReport, Failure> {
     let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
     check(node, user, &question)?;
-    let roster = node.membership.roster();
-    let roster = roster.ok_or_else(|| wrong(&crate::membership::Error::NoFederation))?;
-    check_peers(&question.peers, &roster)?;
+    let roster = members::roster(node)?;
+    for code in &question.peers {
+        members::other(node, &roster, code)?;
+    }
     if node.network().is_none() {
         let fact = "this node is not running, so it can ask nobody";
         return Err(Failure::new(WRONG, fact, "start it with `fairshare run`"));
@@ -220,17 +221,6 @@ fn check(node: &Node, user: &User, question: &Ask) -> Result<(), Failure> {
         named(node, user, "asks in an emergency")?;
     }
     Ok(())
-}
-
-fn check_peers(peers: &BTreeSet<OdsCode>, roster: &Roster) -> Result<(), Failure> {
-    match peers.iter().find(|code| roster.member(code).is_none()) {
-        None => Ok(()),
-        Some(code) => Err(Failure::new(
-            WRONG,
-            format!("{code} is not a member"),
-            "`fairshare members` lists who is",
-        )),
-    }
 }
 
 /// A peer that is not asked, and why.

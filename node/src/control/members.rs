@@ -19,11 +19,39 @@ use crate::engine::drive::now;
 use crate::membership;
 use crate::node::Node;
 use crate::own;
+use crate::status::asked_to_join;
 
 /// The roster, or why there is none.
 pub(super) fn roster(node: &Node) -> Result<Arc<Roster>, Failure> {
-    let none = || Failure::from_error(WRONG, &membership::Error::NoFederation);
+    let none = || match asked_to_join(node) {
+        Some(invitation) => {
+            let fact = format!("this node waits to be admitted to {}", invitation.name);
+            let remedy = "keep `fairshare run` going: it enters by itself; or ask the steward how \
+                          far the request is";
+            Failure::new(WRONG, fact, remedy)
+        }
+        None => Failure::from_error(WRONG, &membership::Error::NoFederation),
+    };
     node.membership.roster().ok_or_else(none)
+}
+
+/// Another member than this node's own, or that it is none.
+pub(super) fn other<'r>(
+    node: &Node,
+    roster: &'r Roster,
+    code: &OdsCode,
+) -> Result<&'r Member, Failure> {
+    if code == node.code() {
+        return Err(is_own(code));
+    }
+    member(roster, code)
+}
+
+/// That a command which is about others was given this node's own code.
+pub fn is_own(code: &OdsCode) -> Failure {
+    let fact = format!("{code} is this node's own organisation");
+    let remedy = "name another member: `fairshare members` lists them";
+    Failure::new(WRONG, fact, remedy)
 }
 
 /// The member of this code, or that there is none.
@@ -141,7 +169,7 @@ pub async fn publish_offer(
 /// What flows between this node's member and another.
 pub fn show_terms(node: &Node, question: &ShowTerms) -> Result<TermsReport, Failure> {
     let roster = roster(node)?;
-    let peer = member(&roster, &question.peer)?;
+    let peer = other(node, &roster, &question.peer)?;
     let terms = roster.terms(node.code(), &question.peer);
     let terms = terms.map_err(|none| Failure::from_error(REFUSED, &none))?;
     let both = [node.code(), &question.peer];
