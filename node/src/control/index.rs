@@ -1,11 +1,13 @@
 //! This node's own index, and how far peers have come with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fairshare_protocol::control::index::{AdvertState, BatchState, IndexPeer, IndexReport};
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::index::advert::cap;
 use fairshare_protocol::limits::MAX_GENERATIONS;
+use fairshare_protocol::roster::Member;
 
 use super::members::roster;
 use crate::engine::advert::Ours;
@@ -34,20 +36,27 @@ pub async fn show(node: &Arc<Node>, make: bool) -> Result<IndexReport, Failure> 
     let population = roster.member(node.code()).map_or(0, |us| us.population);
     let counts = node.records.counts().map_err(|error| wrong(&error))?;
     let matched = keeping::matched(node, &roster).map_err(|error| wrong(&error))?;
-    let peer = |code| -> Result<Option<IndexPeer>, drive::Error> {
+    let wanted = node.index.wanted().map_err(|error| wrong(&error))?;
+    let peer = |code| -> Result<IndexPeer, drive::Error> {
         let with = node.index.matched(&code)?;
-        let current = delta::continues(node, &code)?;
-        Ok(with.map(|with| IndexPeer {
+        Ok(IndexPeer {
+            matched: with.as_ref().map(|with| with.at),
+            matching: node.progress.with(&code),
+            unfinished: wanted.contains(&code),
+            current: delta::continues(node, &code)?,
+            batches: with.as_ref().map_or(0, |with| with.batches),
+            links: with.map_or(0, |with| with.links),
             code,
-            matched: with.at,
-            current,
-            batches: with.batches,
-            links: with.links,
-        }))
+        })
     };
-    let peers = matched
-        .into_iter()
-        .filter_map(|(code, _)| peer(code).transpose());
+    let may = |member: &&Member| {
+        let terms = roster.terms(node.code(), &member.code);
+        member.code != *node.code() && terms.is_ok_and(|terms| terms.may_match)
+    };
+    let can = roster.members().filter(may);
+    let mut codes: BTreeSet<_> = can.map(|member| member.code.clone()).collect();
+    codes.extend(matched.into_iter().map(|(code, _)| code));
+    let peers = codes.into_iter().map(peer);
     Ok(IndexReport {
         now: now(),
         epoch: (epoch, charter.epoch_end(epoch)),

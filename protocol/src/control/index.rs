@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::node::MatchState;
 use crate::ids::{Hash, OdsCode, Point, PublicKey};
 use crate::index::advert::Header;
 use crate::index::audit::Passed;
@@ -277,7 +278,7 @@ pub struct IndexReport {
     pub not_indexable: u64,
     /// Where everybody else is.
     pub places: Places,
-    /// Every member we were matched with, in the order of their codes.
+    /// Every member there is or can be a match with, in the order of their codes.
     pub peers: Vec<IndexPeer>,
 }
 
@@ -314,8 +315,12 @@ pub struct BatchState {
 pub struct IndexPeer {
     /// The peer's code.
     pub code: OdsCode,
-    /// When the two adverts were matched.
-    pub matched: Timestamp,
+    /// When the two adverts were matched, if they were.
+    pub matched: Option<Timestamp>,
+    /// How far a match with it is, if one is under way.
+    pub matching: Option<MatchState>,
+    /// Whether a match was begun here and is not finished: it goes on by itself.
+    pub unfinished: bool,
     /// Whether these are the newest adverts of both: if not, they are to be matched anew.
     pub current: bool,
     /// Our batches it has answered.

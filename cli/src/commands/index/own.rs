@@ -119,16 +119,29 @@ fn show(page: &mut Page, report: &IndexReport) {
         _ => "told of all but those waiting".to_owned(),
     };
     let rows = report.peers.iter().map(|peer| {
-        let state = match (peer.current, peer.batches < made) {
-            (false, _) => page.tone(Tone::Bad, "to be matched anew"),
-            (true, true) => "not told of everybody yet".to_owned(),
-            (true, false) => all.clone(),
+        let none = || "-".to_owned();
+        let state = match (&peer.matching, peer.current, peer.batches < made) {
+            (Some(state), ..) => {
+                let percent = state.done * 100 / state.total.max(1);
+                format!("a match is under way, at {percent} %")
+            }
+            (None, false, _) if peer.unfinished => {
+                "a match was broken off: it goes on by itself".to_owned()
+            }
+            (None, false, _) if peer.matched.is_none() => "not matched yet".to_owned(),
+            (None, false, _) => page.tone(Tone::Bad, "to be matched anew"),
+            (None, true, true) => "not told of everybody yet".to_owned(),
+            (None, true, false) => all.clone(),
+        };
+        let (links, batches) = match peer.matched {
+            None => (none(), none()),
+            Some(_) => (count(peer.links), format!("{} of {made}", peer.batches)),
         };
         vec![
             peer.code.to_string(),
-            count(peer.links),
-            ago(report.now, peer.matched),
-            format!("{} of {made}", peer.batches),
+            links,
+            peer.matched.map_or_else(none, |at| ago(report.now, at)),
+            batches,
             state,
         ]
     });
@@ -160,6 +173,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
     use fairshare_protocol::control::index::{IndexPeer, Places};
+    use fairshare_protocol::control::node::MatchState;
     use fairshare_protocol::time::Timestamp;
 
     use super::*;
@@ -169,7 +183,9 @@ mod tests {
     fn whoever_waits_is_told_and_no_peer_is_called_up_to_date() {
         let peer = IndexPeer {
             code: "RH8".parse().unwrap(),
-            matched: Timestamp(0),
+            matched: Some(Timestamp(0)),
+            matching: None,
+            unfinished: false,
             current: true,
             batches: 0,
             links: 5,
@@ -201,5 +217,27 @@ mod tests {
         assert!(text.contains("waiting    5,664 people, for the advert"), "{text}");
         assert!(!text.contains("up to date"), "{text}");
         assert!(text.contains("told of all but those waiting"), "{text}");
+
+        // Every peer is there, however far it is.
+        let states = [
+            (None, false, "not matched yet"),
+            (None, true, "a match was broken off: it goes on by itself"),
+            (Some((30, 100)), true, "a match is under way, at 30 %"),
+        ];
+        for (matching, unfinished, said) in states {
+            report.peers[0] = IndexPeer {
+                matched: None,
+                matching: matching.map(|(done, total)| MatchState {
+                    since: Timestamp(0),
+                    done,
+                    total,
+                }),
+                unfinished,
+                current: false,
+                ..report.peers[0].clone()
+            };
+            let text = shown(&report);
+            assert!(text.contains(said), "{text}");
+        }
     }
 }
