@@ -49,7 +49,12 @@ impl Client {
 
     /// Asks the running node, and no other.
     pub async fn ask_running<Q: Question>(&self, question: Q) -> Result<Q::Answer, Failure> {
-        let stream = self.connect().await?.ok_or_else(|| {
+        let stream = self.running().await?;
+        read(self.converse(stream, question.into()).await?)
+    }
+
+    async fn running(&self) -> Result<UnixStream, Failure> {
+        self.connect().await?.ok_or_else(|| {
             // A home that is none has another remedy.
             let there = self.home.join("config.toml").exists();
             if there {
@@ -59,8 +64,22 @@ impl Client {
                 let path = self.home.clone();
                 Failure::from_error(WRONG, &home::Error::None { path })
             }
-        })?;
-        read(self.converse(stream, question.into()).await?)
+        })
+    }
+
+    /// Fails as [`Self::ask`] would if there is nobody to ask: before anything is asked for at the
+    /// terminal.
+    pub async fn reach(&self) -> Result<(), Failure> {
+        if self.connect().await?.is_some() || self.home.join("config.toml").exists() {
+            return Ok(());
+        }
+        let path = self.home.clone();
+        Err(Failure::from_error(WRONG, &home::Error::None { path }))
+    }
+
+    /// The same for [`Self::ask_running`].
+    pub async fn reach_running(&self) -> Result<(), Failure> {
+        self.running().await.map(drop)
     }
 
     /// The socket of the running node, if one runs.

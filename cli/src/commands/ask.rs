@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::control::exchange::{self, AskReport, AskState, AskedPeer, Counts};
+use fairshare_protocol::control::offer::ShowTerms;
 use fairshare_protocol::control::{DEGRADED, Failure, REFUSED, WRONG};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::terms;
@@ -48,10 +49,18 @@ pub struct Ask {
 
 impl Ask {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
-        let purpose: Purpose = terms::purpose(&self.purpose).map_err(|refusal| {
-            let remedy = "use care, emergency or safeguarding";
-            Failure::new(WRONG, refusal.to_string(), remedy)
+        let purpose: Purpose = terms::purpose(&self.purpose).map_err(|_| {
+            let fact = format!(
+                "nobody is asked for `{}` (not for planning or research either: the national data \
+                 opt-out applies to them)",
+                self.purpose
+            );
+            Failure::new(WRONG, fact, "use care, emergency or safeguarding")
         })?;
+        client.reach_running().await?;
+        if self.person.is_asked_for() {
+            self.forewarned(client, purpose).await?;
+        }
         let question = exchange::Ask {
             purpose,
             peers: self.from.into_iter().collect(),
@@ -62,6 +71,24 @@ impl Ask {
         let report = client.ask_running(question).await?;
         client.output.answer(&report, |page| show(page, &report));
         Ok(code(&report))
+    }
+}
+
+impl Ask {
+    /// Says what the node would refuse, before somebody types in a person for nothing.
+    async fn forewarned(&self, client: &Client, purpose: Purpose) -> Result<(), Failure> {
+        if purpose == Purpose::Emergency && self.reason.is_none() {
+            let fact = "an emergency needs a reason";
+            return Err(Failure::new(WRONG, fact, "say why with --reason"));
+        }
+        for peer in self.from.iter().cloned() {
+            match client.ask_running(ShowTerms { peer }).await {
+                Err(failure) if failure.code == WRONG => return Err(failure),
+                // Whom there are no terms with is told in the answer.
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use fairshare_node::membership;
 use fairshare_protocol::armour;
 use fairshare_protocol::charter::Charter;
 use fairshare_protocol::control::roster::{Entered, FederationReport, Found, Introduce, Members};
@@ -104,6 +105,10 @@ impl FoundCommand {
     async fn run(self, client: &Client) -> Result<u8, Failure> {
         let agreement = hash_of(&self.agreement)?;
         let own = join::own_code(client)?;
+        // Before a passphrase is asked for.
+        if client.ask(Members {}).await.is_ok() {
+            return Err(wrong(membership::Error::OtherFederation));
+        }
         let key = self.signing.key(client)?;
         let mut stewards = BTreeMap::from([(own, key.public())]);
         for Steward(code, key) in &self.stewards {

@@ -23,6 +23,7 @@ pub struct Find {
 
 impl Find {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
+        client.reach().await?;
         let person = self.person.read()?;
         let report = client.ask(index::Find { person }).await?;
         client.output.answer(&report, |page| show(page, &report));

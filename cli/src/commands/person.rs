@@ -27,6 +27,11 @@ impl std::fmt::Debug for Person {
 }
 
 impl Person {
+    /// Whether the person is to be asked for at a terminal.
+    pub fn is_asked_for(&self) -> bool {
+        self.nhs.is_none() && io::stdin().is_terminal()
+    }
+
     /// The index key of the person.
     pub fn read(self) -> Result<IndexKey, Failure> {
         let nhs = number(&given(self.nhs, "NHS number")?)?;

@@ -9,7 +9,8 @@ use crate::output::{Page, Tone, ago, bytes, count, lasting, people};
 
 /// How the node is
 ///
-/// Exits 0 if all is well, 1 if something needs attention, 2 if no node is running.
+/// Exits 0 if all is well, 1 if something needs attention, 2 if no node is running. A peer that is not
+/// connected needs attention after a minute: nodes are started again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare status

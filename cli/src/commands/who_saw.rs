@@ -23,6 +23,7 @@ pub struct WhoSaw {
 
 impl WhoSaw {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
+        client.reach().await?;
         let person = self.person.read()?;
         let report = client.ask(exchange::WhoSaw { person }).await?;
         client.output.answer(&report, |page| show(page, &report));
