@@ -47,9 +47,9 @@ pub async fn play(from: Option<&Path>, output: Output) -> Result<Report, Failure
     // Outlives the stage: removed when the last node has ended.
     let directory = tempfile::Builder::new().prefix("fairshare-demo-").tempdir();
     let directory = directory.map_err(failed)?;
-    let cast = match from {
+    let (cast, unknown) = match from {
         Some(from) => found(from)?,
-        None => made_up(directory.path())?,
+        None => (made_up(directory.path())?, Vec::new()),
     };
     let said = from.map_or("Nobody in their records exists.".to_owned(), |from| {
         format!("Their records are those in {}.", from.display())
@@ -59,6 +59,12 @@ pub async fn play(from: Option<&Path>, output: Output) -> Result<Report, Failure
         page.line(format_args!(
             "{many} organisations, {many} nodes, on this machine. {said}"
         ));
+        if !unknown.is_empty() {
+            page.line(format_args!(
+                "Left out, for they are not named like acute-RH8, gp-L83024 or la-912: {}.",
+                unknown.join(", ")
+            ));
+        }
     });
     let files = read(&cast).await?;
     let mut stage = Stage::set(cast, directory.path()).await?;
@@ -93,8 +99,9 @@ pub async fn play(from: Option<&Path>, output: Output) -> Result<Report, Failure
     Ok(report)
 }
 
-/// The organisations whose files are in the sub-directories of `from`.
-fn found(from: &Path) -> Result<Vec<Seat>, Failure> {
+/// The organisations whose files are in the sub-directories of `from`; the names of those that are
+/// no organisation's.
+fn found(from: &Path) -> Result<(Vec<Seat>, Vec<String>), Failure> {
     let wrong = |fact: String| {
         let remedy = "name two to six directories like acute-RH8, gp-L83024, la-912, with FHIR files in them";
         Failure::new(WRONG, fact, remedy)
@@ -102,12 +109,19 @@ fn found(from: &Path) -> Result<Vec<Seat>, Failure> {
     let place = |error: std::io::Error| wrong(format!("{}: {error}", from.display()));
     let from = std::path::absolute(from).map_err(place)?;
     let mut cast: Vec<Seat> = Vec::new();
+    let mut unknown = Vec::new();
     for entry in std::fs::read_dir(&from).map_err(place)? {
         let files = entry.map_err(place)?.path();
-        if let Some(seat) = files.is_dir().then(|| seat(files)).flatten() {
-            cast.push(seat);
+        if !files.is_dir() {
+            continue;
+        }
+        let name = files.file_name().unwrap_or_default().to_owned();
+        match seat(files) {
+            Some(seat) => cast.push(seat),
+            None => unknown.push(name.display().to_string()),
         }
     }
+    unknown.sort();
     cast.sort_by(|a, b| a.files.cmp(&b.files));
     let mut codes: Vec<_> = cast.iter().map(|seat| &seat.ods).collect();
     codes.sort();
@@ -115,11 +129,15 @@ fn found(from: &Path) -> Result<Vec<Seat>, Failure> {
         return Err(wrong(format!("{} is there twice", twice[0])));
     }
     if MANY.contains(&cast.len()) {
-        return Ok(cast);
+        return Ok((cast, unknown));
     }
     let many = cast.len();
+    let left_out = match unknown.is_empty() {
+        true => String::new(),
+        false => format!("; left out, for their names: {}", unknown.join(", ")),
+    };
     Err(wrong(format!(
-        "{} has {many} directories of organisations",
+        "{} has {many} directories of organisations{left_out}",
         from.display()
     )))
 }

@@ -193,8 +193,8 @@ impl Play {
             page.table(&["PAIR", "PEOPLE", "TOOK"], rows);
         });
         let claims = [
-            "Exactly those in the files of both. Blinded points travelled, no number and no name:",
-            "of everybody else in the other's records, neither has learnt anything.",
+            "Exactly those in the files of both. Blinded points travelled, no number and no",
+            "name: of everybody else in the other's records, neither has learnt anything.",
         ];
         self.held(broken, &claims.map(str::to_owned));
         Ok(())
