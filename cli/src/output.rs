@@ -1,16 +1,19 @@
 //! What people and programs read: text that a tired person can read, or one JSON object.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
 };
-use fairshare_protocol::control::{Failure, Step};
+use fairshare_protocol::control::Failure;
 use fairshare_protocol::time::Timestamp;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
+
+pub use self::bar::Bar;
+
+mod bar;
 
 /// Tables are not squeezed into fewer columns than this.
 const NARROW: u16 = 40;
@@ -80,6 +83,7 @@ impl Output {
 
     /// Says on stderr why something was not done; as JSON on stdout too, if that was asked for.
     pub fn failure(self, failure: &Failure) {
+        let failure = &plain(failure);
         if self.json {
             let object = serde_json::json!({ "failed": failure });
             print(&format!("{object}\n"));
@@ -99,6 +103,21 @@ impl Output {
     }
 }
 
+/// Without the numbers the operating system has for its errors: the words before say the same.
+fn plain(failure: &Failure) -> Failure {
+    let mut fact = failure.fact.clone();
+    while let Some((before, after)) = fact.split_once(" (os error ") {
+        let Some((number, after)) = after.split_once(')') else {
+            break;
+        };
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            break;
+        }
+        fact = format!("{before}{after}");
+    }
+    Failure::new(failure.code, fact, failure.remedy.as_str())
+}
+
 /// How wide the terminal is that a table is for; `None` if it is none.
 fn terminal_width(table: &mut Table) -> Option<usize> {
     // Some terminals do not say.
@@ -112,11 +131,9 @@ fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut filled = 0;
     let mut words: Vec<String> = Vec::new();
     for word in text.split_inclusive(' ') {
+        // A number stays with what it counts: `results 45`, and `45 results` where an item begins.
         match words.last_mut() {
-            // A number stays with what it counts: `results 45`.
-            Some(counted) if word.starts_with(|c: char| c.is_ascii_digit()) => {
-                counted.push_str(word);
-            }
+            Some(last) if with_before(last, word) => last.push_str(word),
             _ => words.push(word.to_owned()),
         }
     }
@@ -132,6 +149,18 @@ fn wrapped(text: &str, width: usize, indent: usize) -> String {
         filled += length + (word.len() - word.trim_end().len());
     }
     lines
+}
+
+/// Whether no line is broken between what came last and this word: one of them counts the other.
+fn with_before(last: &str, word: &str) -> bool {
+    let number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let ends = |text: &str| text.trim_end().ends_with([',', ':', ';', '.', ')']);
+    let alone = !last.trim_end().contains(' ');
+    match number(word) {
+        true => !ends(last),
+        // What begins an item with a number has one more word: what it counts.
+        false => alone && number(last) && !ends(last),
+    }
 }
 
 /// How many characters of a text show: colours do not.
@@ -231,6 +260,10 @@ impl Page {
                 u16::try_from(words.max().unwrap_or(0)).unwrap_or(u16::MAX)
             })
             .collect();
+        let least: usize = longest.iter().map(|words| usize::from(*words) + 2).sum();
+        if self.width.is_some_and(|width| least > width + 2) {
+            return self.upright(head, &rows);
+        }
         table.set_header(head.iter().map(|name| {
             Cell::new(name)
                 .add_attribute(Attribute::Bold)
@@ -249,6 +282,18 @@ impl Page {
         }
         for line in table.lines() {
             self.line(line.trim_end());
+        }
+    }
+
+    /// A table too wide for the terminal: a line for each cell, an empty one between rows.
+    fn upright(&mut self, head: &[&str], rows: &[Vec<String>]) {
+        for (at, row) in rows.iter().enumerate() {
+            if at > 0 {
+                self.gap();
+            }
+            let cells = head.iter().copied().zip(row.iter().cloned());
+            let filled = cells.filter(|(_, cell)| !cell.is_empty());
+            self.fields(&filled.collect::<Vec<_>>());
         }
     }
 
@@ -343,70 +388,6 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
-/// Progress on a terminal's stderr; nothing elsewhere.
-#[derive(Debug)]
-pub struct Bar {
-    bar: Option<ProgressBar>,
-    unit: String,
-}
-
-impl Bar {
-    /// A bar that shows nothing until the first step.
-    pub fn new(output: Output) -> Self {
-        let shown = !output.json && !output.silent && io::stderr().is_terminal();
-        Self {
-            bar: shown.then(|| ProgressBar::new(0).with_style(ProgressStyle::default_spinner())),
-            unit: String::new(),
-        }
-    }
-
-    /// Shows a step: how much is done, how fast, and how long the rest will take.
-    pub fn show(&mut self, step: &Step) {
-        let Some(bar) = &self.bar else { return };
-        let done = match step.unit.as_str() {
-            "bytes" => bytes(step.done),
-            unit => format!("{} {unit}", count(step.done)),
-        };
-        if self.unit != step.unit {
-            // Another kind of work: its speed says nothing of this one's.
-            self.unit.clone_from(&step.unit);
-            bar.reset();
-            let rate = if step.unit == "bytes" {
-                "{binary_bytes_per_sec}"
-            } else {
-                "{rate}"
-            };
-            let style = match step.total {
-                Some(_) => ProgressStyle::with_template(&format!(
-                    "{{msg}} {{wide_bar}} {{percent:>3}} %, {rate}, {{eta}} left"
-                )),
-                None => ProgressStyle::with_template(&format!("{{spinner}} {{msg}}, {rate}")),
-            };
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style.with_key("rate", whole_rate));
-        }
-        if let Some(total) = step.total {
-            bar.set_length(total);
-        }
-        bar.set_message(format!("{} {done}", step.what));
-        bar.set_position(step.done);
-    }
-}
-
-/// How many of whatever it is are done in a second, without fractions.
-fn whole_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
-    // The bar shows nothing if it cannot be written to.
-    let _ = write!(out, "{}/s", count(state.per_sec() as u64));
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,6 +439,53 @@ mod tests {
         page.table(&["STATE", "LINKS"], vec![vec![good, "57".into()]]);
         let shown: Vec<_> = page.text.lines().map(visible).collect();
         assert_eq!(shown, [12, 9]);
+    }
+
+    #[test]
+    fn a_table_too_wide_for_the_terminal_stands_upright() {
+        let mut page = page();
+        page.width = Some(24);
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = vec![
+            row(["RH8", "2026-11-26T02:00:00Z", "up"]),
+            row(["L83024", "2026-11-26T02:00:01Z", ""]),
+        ];
+        page.table(&["CODE", "SINCE", "STATE"], rows.clone());
+        assert_eq!(
+            page.text,
+            "CODE   RH8\nSINCE  2026-11-26T02:00:00Z\nSTATE  up\n\n\
+             CODE   L83024\nSINCE  2026-11-26T02:00:01Z\n"
+        );
+        // It just fits: no cell is broken, and no line.
+        page.text.clear();
+        page.width = Some(35);
+        page.table(&["CODE", "SINCE", "STATE"], rows);
+        assert_eq!(page.text.lines().count(), 3, "{}", page.text);
+    }
+
+    #[test]
+    fn a_line_is_not_broken_between_a_number_and_what_it_counts() {
+        let text = "came: 1 demographics, 2 problems, 4 medications, 8 results";
+        for width in 16..60 {
+            for line in wrapped(text, width, 0).lines() {
+                let last = line.trim_end().rsplit(' ').next().unwrap_or_default();
+                assert!(last.parse::<u32>().is_err(), "{width}: {line}");
+            }
+        }
+        let text = "allergies 2, results 45, encounters 28, procedures 14";
+        for width in 16..60 {
+            for line in wrapped(text, width, 0).lines() {
+                assert!(!line.starts_with(|c: char| c.is_ascii_digit()), "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_numbers_of_the_operating_system_are_left_out() {
+        let fact = "a.txt: No such file or directory (os error 2), b (os error x)";
+        let failure = plain(&Failure::new(2, fact, "name another"));
+        assert_eq!(failure.fact, "a.txt: No such file or directory, b (os error x)");
+        assert_eq!((failure.code, &*failure.remedy), (2, "name another"));
     }
 
     #[test]
