@@ -20,7 +20,10 @@ mod paper;
 mod signing;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return not_understood(&error),
+    };
     let output = Output::new(args.json);
     match start(args, output) {
         Ok(code) => ExitCode::from(code),
@@ -29,6 +32,25 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Tells what the command line lacks, or the help that was asked for; as JSON too if that was asked
+/// for.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if json && error.use_stderr() {
+        let text = error.render().to_string();
+        // The first paragraph; usage follows.
+        let lines = text.lines().take_while(|line| !line.is_empty());
+        let fact = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+        let fact = fact.strip_prefix("error: ").unwrap_or(&fact);
+        let failure = Failure::new(WRONG, fact, "see `fairshare help`, and --help of the command");
+        Output::new(true).failure(&failure);
+    } else {
+        // Nobody reads it: nothing is to be done.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG))
 }
 
 fn start(args: Args, output: Output) -> Result<u8, Failure> {

@@ -107,7 +107,7 @@ pub enum Error {
     /// Neither a block nor a link.
     #[error(
         "no Fairshare {wanted} in this text: it has a line `-----BEGIN FAIRSHARE …-----` or is a \
-         link starting with `fairshare:`"
+         link starting with `fairshare:`; name the file or paste the link you were sent"
     )]
     Nothing {
         /// What was looked for.
@@ -117,7 +117,10 @@ pub enum Error {
     #[error("the text is cut short: its last line should be `-----END FAIRSHARE …-----`")]
     CutShort,
     /// Something else of ours.
-    #[error("this is a Fairshare {found}, not a {wanted}")]
+    #[error(
+        "this is a Fairshare {found}, not a {wanted}; each paper says in its first line what it is: \
+         name the one this command is about"
+    )]
     OtherKind {
         /// What it is.
         found: String,

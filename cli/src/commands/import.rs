@@ -7,7 +7,7 @@ use fairshare_protocol::control::import::{self as asked, Changes, ImportReport, 
 use fairshare_protocol::control::{DEGRADED, Failure, WRONG};
 
 use crate::client::Client;
-use crate::output::{Page, Tone, bytes, count};
+use crate::output::{Page, Tone, bytes, count, many};
 
 /// Refusals shown one by one; `--json` lists more.
 const SHOWN: usize = 20;
@@ -60,8 +60,8 @@ fn show(page: &mut Page, report: &ImportReport) {
     let took = Duration::from_millis(report.ms);
     let files = &report.files;
     page.line(format_args!(
-        "{what}: {} files, {}, in {:.1} s",
-        count(files.taken + files.attachments + files.refused),
+        "{what}: {}, {}, in {:.1} s",
+        many(files.taken + files.attachments + files.refused, "file", "files"),
         bytes(files.bytes),
         took.as_secs_f64()
     ));
@@ -81,7 +81,7 @@ fn show(page: &mut Page, report: &ImportReport) {
         row("records", &report.records),
         row("supporting", &report.supporting),
     ];
-    page.table(&["", "NEW", "CHANGED", "UNCHANGED", "HELD NOW"], rows);
+    page.table(&["WHAT", "NEW", "CHANGED", "UNCHANGED", "HELD NOW"], rows);
     page.gap();
     let people = &report.people;
     let attachments = &report.attachments;

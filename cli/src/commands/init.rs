@@ -65,7 +65,8 @@ pub struct Init {
     /// The last day that status holds
     #[arg(long, value_name = "YYYY-MM-DD", requires = "dspt")]
     dspt_expires: Option<Line>,
-    /// Where to listen [default: all interfaces, port 7440, TCP and QUIC]
+    /// Where to listen, instead of all interfaces, port 7440, TCP and QUIC. HOST:PORT is TCP alone;
+    /// for QUIC beside it give /ip4/HOST/udp/PORT/quic-v1 too
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// Where other members reach this node: HOST:PORT; none if it only connects outwards
@@ -130,6 +131,18 @@ struct Made {
 impl Init {
     pub fn run(self, client: &Client) -> Result<u8, Failure> {
         let config = self.config()?;
+        let bare = is_bare(client.home());
+        let made = self.make(client, config);
+        if made.is_err() && bare {
+            // Nothing was there before: what was begun is no node, and in the way of the next try.
+            clear(client.home());
+        }
+        let made = made?;
+        client.output.answer(&made, |page| show(page, &made));
+        Ok(0)
+    }
+
+    fn make(&self, client: &Client, config: Config) -> Result<Made, Failure> {
         let home = Home::create(client.home()).map_err(wrong)?;
         let left = std::fs::read_dir(home.keys()).map_err(wrong)?.next();
         if left.is_some() {
@@ -147,7 +160,7 @@ impl Init {
         let offer = offer_file::text(&offer, &config.ods, config.kind);
         write_private(&home.offer(), &offer)?;
         home.settle(&config).map_err(wrong)?;
-        let made = Made {
+        Ok(Made {
             home: home.root().to_owned(),
             ods: config.ods.clone(),
             config: home.config(),
@@ -156,18 +169,24 @@ impl Init {
             organisation: organisation.public(),
             node: keys.node.public(),
             sealed: organisation.is_sealed(),
-        };
-        client.output.answer(&made, |page| show(page, &made));
-        Ok(0)
+        })
     }
 
     fn config(&self) -> Result<Config, Failure> {
-        let address = |text: &String| network::normal_address(text).map_err(wrong);
+        let address = |text: &String, remedy: &str| {
+            let normal = network::normal_address(text);
+            normal.map_err(|error| Failure::new(WRONG, error.to_string(), remedy))
+        };
         let announce = self.announce.iter().map(|text| {
-            let normal: Result<Line, _> = address(text)?.parse();
+            let remedy = "name where others reach it with --announce, or leave it out";
+            let normal: Result<Line, _> = address(text, remedy)?.parse();
             normal.map_err(wrong)
         });
-        let mut listen: Vec<_> = self.listen.iter().map(address).collect::<Result<_, _>>()?;
+        let listen = self.listen.iter().map(|text| {
+            let remedy = "name where to listen with --listen, or leave it out";
+            address(text, remedy)
+        });
+        let mut listen: Vec<_> = listen.collect::<Result<_, _>>()?;
         if listen.is_empty() {
             listen = default_listen();
         }
@@ -215,6 +234,25 @@ impl Init {
             }
         }
         OrganisationKey::read(path).map_err(wrong)
+    }
+}
+
+/// Whether there is nothing in a directory, or no directory.
+fn is_bare(home: &Path) -> bool {
+    match std::fs::read_dir(home) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Removes what is in a directory. What cannot be removed is named by the next try.
+fn clear(home: &Path) {
+    for entry in std::fs::read_dir(home).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = match path.is_dir() {
+            true => std::fs::remove_dir_all(path),
+            false => std::fs::remove_file(path),
+        };
     }
 }
 

@@ -67,7 +67,13 @@ fn show(page: &mut Page, peer: &PeerReport) {
             "connection",
             format!("{}{}", connection(peer), since.unwrap_or_default()),
         ),
-        ("addresses", peer.addresses.join(", ")),
+        (
+            "addresses",
+            match peer.addresses.is_empty() {
+                true => "none: it dials, we wait".to_owned(),
+                false => peer.addresses.join(", "),
+            },
+        ),
         ("index", index),
         ("links", links + &matched.unwrap_or_default()),
         ("coverage", coverage(peer)),
@@ -86,7 +92,7 @@ fn show(page: &mut Page, peer: &PeerReport) {
         page.gap();
         let rows = peer.errors.iter();
         let rows = rows.map(|error| vec![ago(now, error.at), error.what.clone()]);
-        page.table(&["ERRORS", ""], rows.collect());
+        page.table(&["WHEN", "ERROR"], rows.collect());
     }
 }
 

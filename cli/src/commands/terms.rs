@@ -87,7 +87,7 @@ fn show(page: &mut Page, report: &TermsReport) {
         return;
     }
     let heads: Vec<_> = columns.iter().map(|it| it.word().to_uppercase()).collect();
-    let mut head = vec![""];
+    let mut head = vec!["CATEGORY"];
     head.extend(heads.iter().map(String::as_str));
     page.table(&head, rows);
     if one_sided {

@@ -89,6 +89,7 @@ impl Add {
         if let Some(service) = self.about.service {
             return mask(client, service, self.reason, true).await;
         }
+        client.reach().await?;
         let people = match &self.list {
             Some(file) => listed(file, self.about.local)?,
             None => vec![self.about.whom()?],
@@ -160,6 +161,7 @@ impl Remove {
         if let Some(service) = self.about.service {
             return mask(client, service, reason, false).await;
         }
+        client.reach().await?;
         let whom = self.about.whom()?;
         let person = client.ask(Release { whom, reason }).await?;
         client.output.answer(&person, |page| {
@@ -251,7 +253,7 @@ fn show(page: &mut Page, report: &WithheldReport) {
     }
     page.gap();
     let rows = report.closed.iter().map(|one| closed(page, one)).collect();
-    page.table(&["CLOSED UNTIL OPENED", "", "KNOWN BY"], rows);
+    page.table(&["CLOSED UNTIL OPENED", "NOW", "KNOWN BY"], rows);
 }
 
 fn closed(page: &Page, one: &ClosedService) -> Vec<String> {

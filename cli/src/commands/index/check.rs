@@ -158,6 +158,11 @@ async fn ask_for_copy(
 ) -> Result<Result<copied::Copied, Finding>, Failure> {
     let header = report.header.peek();
     let header = header.map_err(|_| wrong(Finding::Format))?;
+    client.reach().await.map_err(|failure| {
+        let remedy = "give a copy with --advert and its member's node key with --key, or name the \
+                      home of a node that has one with --home";
+        Failure::new(WRONG, failure.fact, remedy)
+    })?;
     let question = DrawSample {
         member: header.member,
         seed: demand.seed.clone(),
