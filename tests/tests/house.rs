@@ -49,7 +49,7 @@ fn a_choice_made_in_one_file_is_named_in_no_other() {
         ("sled", "node/src/store"),
         ("bincode", "protocol/src/codec.rs"),
         ("comfy_table", "cli/src/output.rs"),
-        ("indicatif", "cli/src/output.rs"),
+        ("indicatif", "cli/src/output/bar.rs"),
         ("resourceType", "node/src/fhir"),
         ("DocumentReference", "node/src/fhir"),
         ("AllergyIntolerance", "node/src/fhir"),

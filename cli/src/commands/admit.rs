@@ -61,7 +61,12 @@ impl Admit {
         let which = if listed && !PathBuf::from(&self.which).is_file() {
             self.which.clone()
         } else {
-            paper::text(&self.which)?
+            let text = paper::text(&self.which)?;
+            match armour::read::<Candidacy>(&text) {
+                // Nor is it the name of a request that waits.
+                Err(error @ armour::Error::Nothing { .. }) => return Err(wrong(error)),
+                _ => text,
+            }
         };
         let prepared = client.ask(Prepare { which }).await?;
         let own = join::own_code(client)?;

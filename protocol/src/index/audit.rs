@@ -346,7 +346,7 @@ pub fn check(
         .verify(reported.signer())
         .map_err(|_| Finding::Altered)?;
     if reported.hash() != signed.hash() {
-        return Err(other(reported, signed.signer(), &header));
+        return Err(Finding::other(reported, signed.signer(), &header));
     }
     if report.seed != demand.seed {
         return Err(Finding::OtherSeed);
@@ -383,24 +383,6 @@ pub fn check(
         }
     }
     Ok(passed)
-}
-
-/// Which other advert a report is about.
-fn other(reported: &Signed<Header>, signer: &PublicKey, ours: &Header) -> Finding {
-    let Ok(theirs) = reported.peek() else {
-        return Finding::Format;
-    };
-    let names = |header: &Header| (header.member.clone(), header.epoch, header.generation);
-    if theirs.names() == ours.names() {
-        return match reported.signer() == signer {
-            true => Finding::TwoHeaders,
-            false => Finding::OtherSigner,
-        };
-    }
-    Finding::OtherAdvert {
-        reported: names(&theirs),
-        checked: names(ours),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What an audit may find.
 
-use crate::ids::OdsCode;
-use crate::index::advert::Void;
-use crate::statement;
+use crate::ids::{OdsCode, PublicKey};
+use crate::index::advert::{Header, Void};
+use crate::statement::{self, Signed};
 
 /// Whose advert, of which epoch and generation.
 pub type Names = (OdsCode, u32, u32);
@@ -98,6 +98,24 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// Which other advert a report is about than the copy, which `signer` signed.
+    pub(super) fn other(reported: &Signed<Header>, signer: &PublicKey, ours: &Header) -> Self {
+        let Ok(theirs) = reported.peek() else {
+            return Self::Format;
+        };
+        let names = |header: &Header| (header.member.clone(), header.epoch, header.generation);
+        if theirs.names() != ours.names() {
+            return Self::OtherAdvert {
+                reported: names(&theirs),
+                checked: names(ours),
+            };
+        }
+        match reported.signer() == signer {
+            true => Self::TwoHeaders,
+            false => Self::OtherSigner,
+        }
+    }
+
     /// In a word, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
