@@ -48,13 +48,8 @@ pub async fn keep(node: Arc<Node>) {
 /// # Errors
 /// If journal, store or a file fail.
 pub async fn sweep(node: &Arc<Node>, now: Timestamp) -> Result<u64, Error> {
-    {
-        let _turn = node.erasing.lock().await;
-        let left = node.exchanges.erasing()?;
-        for some in left.chunks(BATCH) {
-            finish(node, some).await?;
-        }
-    }
+    // What cannot be finished keeps nothing else from being erased.
+    let finished = finish_all(node).await;
     let here = Arc::clone(node);
     let then = now - node.config.copies.kept();
     let expired = spawn_blocking(move || here.exchanges.expired(then)).await??;
@@ -71,7 +66,7 @@ pub async fn sweep(node: &Arc<Node>, now: Timestamp) -> Result<u64, Error> {
         let why = Why::Expired;
         erased += all(node, &due, &Erasure { at: now, why }).await?.len() as u64;
     }
-    Ok(erased)
+    finished.map(|()| erased)
 }
 
 /// Erases what was received in one exchange, and gives what it was; none if there is nothing to
@@ -102,23 +97,40 @@ async fn all(
     Ok(decided)
 }
 
+async fn finish_all(node: &Arc<Node>) -> Result<(), Error> {
+    let _turn = node.erasing.lock().await;
+    let left = node.exchanges.erasing()?;
+    let mut done = Ok(());
+    for some in left.chunks(BATCH) {
+        done = done.and(finish(node, some).await);
+    }
+    done
+}
+
 /// What follows once it is decided. Done again after it was interrupted, it journals a bundle
 /// twice rather than not at all.
 async fn finish(node: &Arc<Node>, decided: &[Erased]) -> Result<(), Error> {
-    if decided.is_empty() {
-        return Ok(());
-    }
-    node.record(decided.iter().map(act)).await?;
+    let mut known = Vec::new();
     for erased in decided {
-        node.exchanges.forget(erased)?;
+        if !node.exchanges.is_forgotten(erased)? {
+            known.push(erased);
+        }
     }
-    // The key first: a file without its key is nothing, a key without its file may find a copy.
-    node.store.commit().await?;
+    if !known.is_empty() {
+        node.record(known.iter().map(|erased| act(erased))).await?;
+        for erased in known {
+            node.exchanges.forget(erased)?;
+        }
+        // The key first: a file without its key is nothing, a key without its file may find a copy.
+        node.store.commit().await?;
+    }
+    let mut removed = Ok(());
     for erased in decided {
-        node.exchanges.remove_file(node.store.blobs(), erased)?;
+        let one = node.exchanges.remove_file(node.store.blobs(), erased);
+        removed = removed.and(one);
     }
     node.store.commit().await?;
-    Ok(())
+    Ok(removed?)
 }
 
 fn act(erased: &Erased) -> Act {

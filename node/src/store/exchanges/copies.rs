@@ -191,6 +191,15 @@ impl Exchanges {
         Ok(())
     }
 
+    /// Whether the key of a bundle is forgotten; it is only once the journal has it.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn is_forgotten(&self, erased: &Erased) -> Result<bool, Error> {
+        let exchange = erased.outline.exchange;
+        Ok(!self.received.contains(exchange.as_bytes())?)
+    }
+
     /// Removes the file of a bundle whose key is forgotten.
     ///
     /// # Errors
