@@ -48,31 +48,37 @@ async fn who_can_be_in_the_index_who_is_and_who_waits_are_told_apart() {
     };
     // Imported is not in the index, with a federation or without.
     assert_eq!(places(&trust).await, counted(10, 0, 10, 0));
-    mesh::found(&[&trust], |charter| charter.additions_per_day = 256, |_, _| {}).await;
+    mesh::found(
+        &[&trust],
+        |charter| charter.additions_per_day = 400,
+        |_, _| {},
+    )
+    .await;
     assert_eq!(places(&trust).await, counted(10, 0, 10, 0));
     assert_eq!(newest(&trust).await, 0);
     assert_eq!(places(&trust).await, counted(10, 10, 0, 0));
 
     // So many that they go out with a new advert.
-    trust.import(&lines(10..310)).await;
-    assert_eq!(places(&trust).await, counted(310, 10, 300, 0));
+    trust.import(&lines(10..510)).await;
+    assert_eq!(places(&trust).await, counted(510, 10, 500, 0));
     assert_eq!(newest(&trust).await, 0);
-    assert_eq!(places(&trust).await, counted(310, 310, 0, 0));
+    assert_eq!(places(&trust).await, counted(510, 510, 0, 0));
 
-    // More than one day's batch takes, and fewer than a new advert is made for.
-    trust.import(&lines(310..550)).await;
-    assert_eq!(places(&trust).await, counted(550, 310, 240, 16));
-    assert_eq!(newest(&trust).await, 1);
-    assert_eq!(places(&trust).await, counted(550, 534, 16, 16));
-    assert_eq!(newest(&trust).await, 1);
+    // More than one day's batches take, and fewer than a new advert is made for: of 400 entries 256
+    // and twice 64 are used.
+    trust.import(&lines(510..900)).await;
+    assert_eq!(places(&trust).await, counted(900, 510, 390, 54));
+    assert_eq!(newest(&trust).await, 3);
+    assert_eq!(places(&trust).await, counted(900, 846, 54, 54));
+    assert_eq!(newest(&trust).await, 3);
     let (mut in_it, mut later) = (0, 0);
-    for number in [0, 309].into_iter().chain(310..550) {
+    for number in [0, 509].into_iter().chain(510..900) {
         let found = finding::find(&trust.node, &mesh::user(), &key(number)).await;
         let found = found.unwrap();
         assert!(found.indexable);
         in_it += u32::from(found.indexed);
         later += u32::from(found.later);
     }
-    assert_eq!((in_it, later), (226, 16));
+    assert_eq!((in_it, later), (338, 54));
     trust.stop().await;
 }

@@ -100,8 +100,10 @@ pub(super) fn grow(
     };
     let by_batches = before.as_ref().filter(|_| new.len() <= per_day as usize);
     let mut waiting = 0;
+    let mut batches = Vec::new();
     if let Some(ours) = by_batches {
-        let fit = fitting(&ours.own, new.len(), per_day);
+        batches = fitting(&ours.own, new.len(), per_day);
+        let fit = batches.iter().sum();
         waiting = new.len() - fit;
         new.truncate(fit);
         if waiting > 0 {
@@ -119,10 +121,13 @@ pub(super) fn grow(
     let key = &node.keys.node;
     let made = match (&before, by_batches) {
         (Some(ours), Some(_)) => {
-            let mut runs = entries.chunks(most(MAX_CHUNK_ENTRIES));
-            runs.try_fold((*ours.own).clone(), |own, run| {
-                own.with_batch(run.to_vec(), key, now(), rng)
-            })
+            let mut rest = entries;
+            batches
+                .into_iter()
+                .try_fold((*ours.own).clone(), |own, people| {
+                    let later = rest.split_off(people);
+                    own.with_batch(std::mem::replace(&mut rest, later), key, now(), rng)
+                })
         }
         (Some(ours), None) => ours.own.next(entries, key, now(), rng),
         (None, _) => Own::first(node.code().clone(), &blinding, entries, key, now(), rng),
@@ -156,29 +161,30 @@ pub(super) fn grow(
 pub(super) fn today(before: Option<&Ours>, new: usize, per_day: u32) -> usize {
     match before {
         None => new,
-        Some(ours) if new <= per_day as usize => fitting(&ours.own, new, per_day),
+        Some(ours) if new <= per_day as usize => fitting(&ours.own, new, per_day).iter().sum(),
         Some(ours) if ours.own.advert().header().generation < MAX_GENERATIONS => new,
         Some(_) => 0,
     }
 }
 
-/// How many of so many new people have batches that the charter still allows today.
-fn fitting(own: &Own, new: usize, per_day: u32) -> usize {
+/// The batches of so many new people that the charter still allows today: how many are in each. As
+/// few as there can be, and then as many as fill the room that is left.
+fn fitting(own: &Own, new: usize, per_day: u32) -> Vec<usize> {
     let today = now().day();
     let made = own.batches().iter().filter(|made| made.at.day() == today);
     let made: usize = made.map(|made| made.entries.len()).sum();
     let mut room = (per_day as usize).saturating_sub(made);
-    let mut fit = 0;
-    while fit < new {
-        let run = (new - fit).min(most(MAX_CHUNK_ENTRIES));
-        match size(run).filter(|size| *size <= room) {
-            Some(size) => (room, fit) = (room - size, fit + run),
-            None => {
-                // As many as fill the last room.
-                let last = BATCH_SIZES.into_iter().rfind(|size| *size <= room);
-                return fit + last.map_or(0, most).min(run);
-            }
-        }
+    let mut left = new;
+    let mut batches = Vec::new();
+    while left > 0 {
+        let all = size(left.min(most(MAX_CHUNK_ENTRIES))).filter(|size| *size <= room);
+        let largest = || BATCH_SIZES.into_iter().rfind(|size| *size <= room);
+        let Some(size) = all.or_else(largest) else {
+            break;
+        };
+        let people = left.min(most(size));
+        batches.push(people);
+        (room, left) = (room - size, left - people);
     }
-    fit
+    batches
 }
