@@ -145,6 +145,14 @@ fn a_node_that_was_away_is_told_of_the_batches_it_missed_when_it_is_back() {
         are(&states(&found)[1..], &[("L83024", "not-yet-indexed")]),
         "{found}"
     );
+    // The log says that it was lost, by its code, and not only that it was connected.
+    until("the loss is in the log", || {
+        let logs = federation.sites[0].logs();
+        let lost = logs
+            .lines()
+            .find(|line| line.contains("lost the connection"));
+        lost.is_some_and(|line| line.contains("peer=L83024") && line.contains("why="))
+    });
     federation.sites[1].start();
     // Nobody runs a command.
     let practice = &federation.sites[1];

@@ -241,7 +241,8 @@ async fn up_to_date(
         ready.begin(node, peer, watch).await?;
     }
     let told = delta::begin(node, peer, &ready).await?;
-    tracing::info!(%peer, ?told, "the links are up to date");
+    let (given, taken, links) = (told.given, told.taken, told.links);
+    tracing::info!(%peer, given, taken, links, "the links are up to date");
     let with = node.index.matched(peer).map_err(drive::Error::from)?;
     with.ok_or(drive::Error::Broken("a finished match left nothing").into())
 }
