@@ -44,7 +44,11 @@ fn not_understood(error: &clap::Error) -> ExitCode {
         let lines = text.lines().take_while(|line| !line.is_empty());
         let fact = lines.map(str::trim).collect::<Vec<_>>().join(" ");
         let fact = fact.strip_prefix("error: ").unwrap_or(&fact);
-        let failure = Failure::new(WRONG, fact, "see `fairshare help`, and --help of the command");
+        let failure = Failure::new(
+            WRONG,
+            fact,
+            "see `fairshare help`, and --help of the command",
+        );
         Output::new(true).failure(&failure);
     } else {
         // Nobody reads it: nothing is to be done.

@@ -475,7 +475,10 @@ mod tests {
         let text = "allergies 2, results 45, encounters 28, procedures 14";
         for width in 16..60 {
             for line in wrapped(text, width, 0).lines() {
-                assert!(!line.starts_with(|c: char| c.is_ascii_digit()), "{width}: {line}");
+                assert!(
+                    !line.starts_with(|c: char| c.is_ascii_digit()),
+                    "{width}: {line}"
+                );
             }
         }
     }
@@ -484,7 +487,10 @@ mod tests {
     fn the_numbers_of_the_operating_system_are_left_out() {
         let fact = "a.txt: No such file or directory (os error 2), b (os error x)";
         let failure = plain(&Failure::new(2, fact, "name another"));
-        assert_eq!(failure.fact, "a.txt: No such file or directory, b (os error x)");
+        assert_eq!(
+            failure.fact,
+            "a.txt: No such file or directory, b (os error x)"
+        );
         assert_eq!((failure.code, &*failure.remedy), (2, "name another"));
     }
 

@@ -37,7 +37,9 @@ fn show(page: &mut Page, report: &FindReport) {
             "held here, and waiting for the index: more people wait than the charter allows in a \
              day, so peers may be told another day, and are at once if asked"
         }
-        false => "held here, and not in the index yet: peers are told within a day, and at once if asked",
+        false => {
+            "held here, and not in the index yet: peers are told within a day, and at once if asked"
+        }
     };
     let held = match (report.held, report.indexable, report.indexed) {
         (false, ..) if report.withheld => "not held here, and withheld from the moment they come",

@@ -61,7 +61,11 @@ fn show(page: &mut Page, report: &ImportReport) {
     let files = &report.files;
     page.line(format_args!(
         "{what}: {}, {}, in {:.1} s",
-        many(files.taken + files.attachments + files.refused, "file", "files"),
+        many(
+            files.taken + files.attachments + files.refused,
+            "file",
+            "files"
+        ),
         bytes(files.bytes),
         took.as_secs_f64()
     ));

@@ -151,7 +151,7 @@ fn show(page: &mut Page, report: &LedgerReport) {
         page.gap();
         let rows = report.unsettled.iter().map(|it| unsettled(now, it));
         page.table(
-            &["NOT SETTLED", "ASKED BY", "WHEN", "STATEMENTS", ""],
+            &["NOT SETTLED", "ASKED BY", "WHEN", "STATEMENTS", "NOTE"],
             rows.collect(),
         );
     }

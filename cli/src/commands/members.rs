@@ -33,7 +33,7 @@ impl Members {
             }
             page.gap();
             let head = [
-                "CODE", "NAME", "KIND", "STATUS", "SINCE", "NODE", "OFFER", "",
+                "CODE", "NAME", "KIND", "STATUS", "SINCE", "NODE", "OFFER", "NOTE",
             ];
             let rows = report.members.iter().map(|it| row(report.now, it));
             page.table(&head, rows.collect());

@@ -82,8 +82,10 @@ impl Work {
         }
         let (began, before) = self.began;
         self.bar.set_prefix(speed(step, began.elapsed(), before));
-        self.bar.set_message(format!("{} {}", step.what, done(step)));
+        // First, and last the words, so that no frame has the words of one step and the bar of another.
         self.bar.set_position(step.done);
+        self.bar
+            .set_message(format!("{} {}", step.what, done(step)));
     }
 }
 

@@ -138,9 +138,7 @@ async fn incoming(
 
 async fn exchange(
     peer: &OdsCode,
-    answered: impl Future<
-        Output = Result<Ended, super::drive::Error>,
-    >,
+    answered: impl Future<Output = Result<Ended, super::drive::Error>>,
 ) {
     match answered.await {
         Ok(ended) => {

@@ -339,7 +339,13 @@ fn what_it_says_of_a_peer_is_the_same_after_opening_again() {
     let errors: Vec<_> = of.errors.iter().map(|error| error.what.as_str()).collect();
     assert_eq!(
         errors,
-        ["the line was lost", "fault 8", "fault 7", "fault 6", "fault 5"]
+        [
+            "the line was lost",
+            "fault 8",
+            "fault 7",
+            "fault 6",
+            "fault 5"
+        ]
     );
     assert_eq!(of.over_cap, None);
     drop(journal);

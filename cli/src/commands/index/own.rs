@@ -210,11 +210,17 @@ mod tests {
         let shown = |report: &IndexReport| Output::silent().text(|page| show(page, report));
         let text = shown(&report);
         assert!(text.contains("20,000 can be in it, 20,000 are"), "{text}");
-        assert!(text.contains("up to date") && !text.contains("waiting"), "{text}");
+        assert!(
+            text.contains("up to date") && !text.contains("waiting"),
+            "{text}"
+        );
         assert!(text.contains("not in it  1 person without"), "{text}");
         (report.places.indexed, report.places.waiting) = (14_336, 5_664);
         let text = shown(&report);
-        assert!(text.contains("waiting    5,664 people, for the advert"), "{text}");
+        assert!(
+            text.contains("waiting    5,664 people, for the advert"),
+            "{text}"
+        );
         assert!(!text.contains("up to date"), "{text}");
         assert!(text.contains("told of all but those waiting"), "{text}");
 

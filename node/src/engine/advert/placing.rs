@@ -84,7 +84,9 @@ fn count(node: &Node, ours: Option<&Ours>, per_day: u32) -> Result<Places, Error
     let (allowed, withheld) = withholding::allowed(node)?;
     let mut there = ours.map(|ours| ours.people.clone()).unwrap_or_default();
     there.sort_unstable();
-    let new = allowed.iter().filter(|key| there.binary_search(key).is_err());
+    let new = allowed
+        .iter()
+        .filter(|key| there.binary_search(key).is_err());
     let waiting = new.count();
     Ok(Places {
         possible: allowed.len() as u64,
