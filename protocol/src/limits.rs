@@ -104,6 +104,8 @@ pub const MAX_PAGE_ENTRIES: usize = 256;
 pub const MAX_PAGE_BYTES: usize = MAX_STATEMENT - 1024;
 /// The most signed statements one entry names.
 pub const MAX_ENTRY_STATEMENTS: usize = 16;
+/// The most statements one side asks for in one ledger conversation.
+pub const MAX_WANTED: usize = 16;
 /// The most pages one side sends in one ledger conversation; the rest follows in the next.
 pub const MAX_PAGES: usize = 4096;
 /// How long entries are gathered before they are written into a page.

@@ -79,6 +79,24 @@ impl<T: Body> Signed<T> {
     }
 }
 
+/// What stands in for a body when a statement's kind is found by trying.
+#[derive(Debug, Clone, Copy)]
+pub struct Any;
+
+impl Signed<Any> {
+    /// Whether this is the statement of that name, under that label, and its signature holds.
+    pub fn is(&self, label: &str, hash: &Hash) -> bool {
+        let named = hash::parts(label, &[self.signer.as_bytes(), &self.bytes.0]) == *hash;
+        let message = to_be_signed(label, &self.bytes.0);
+        named && self.signer.verify(&message, &self.signature).is_ok()
+    }
+
+    /// Who claims to have signed.
+    pub const fn claimed(&self) -> &PublicKey {
+        &self.signer
+    }
+}
+
 /// A statement with several signers, as stewards make them.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]

@@ -6,13 +6,25 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::{Reply, Verdict};
+use super::answer::{Answer, Receipt, Reply, Verdict};
+use super::ask::kind;
+use super::bundle::Shown as Commitment;
 use super::request::Request;
 use crate::category::Category;
 use crate::ids::Hash;
+use crate::statement::Body as _;
 use crate::time::Timestamp;
 
 pub use crate::ledger::entry::{Entry, Shown};
+
+/// What the statements of an exchange are, each with its domain label and its kind: what one side
+/// lacks because a line was lost at the last word the other gives it afterwards.
+pub const STATEMENTS: [(&str, u8); 4] = [
+    (Request::LABEL, kind::REQUEST),
+    (Answer::LABEL, kind::ANSWER),
+    (Commitment::LABEL, kind::COMMITMENT),
+    (Receipt::LABEL, kind::RECEIPT),
+];
 
 /// Whether an exchange is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::Which;
 use super::entry::Entry;
+use crate::ids::Hash;
 use crate::limits::SETTLE_WITHIN;
 use crate::time::Timestamp;
 
@@ -41,6 +42,17 @@ impl Account {
             with.add(entry);
             with == *ours
         })
+    }
+
+    /// What their chain names and ours does not, of an exchange that is in both.
+    pub fn missing(&self) -> Vec<Hash> {
+        match (&self.ours, &self.theirs) {
+            (Some(ours), Some(theirs)) => {
+                let missing = theirs.statements.difference(&ours.statements);
+                missing.copied().collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether both chains name the same statements.

@@ -12,6 +12,10 @@
 //!  | rewind -----------------------------> |  only if pages are lost for good
 //!  | done -------------------------------> |
 //!  | <------------------------------- done |
+//!  | want -------------------------------> |  statements of exchanges both have that the other names
+//!  | <------------------------------ given |  and we lack, because a line was lost at the last word
+//!  | enough -----------------------------> |
+//!  | <----------------------------- enough |
 //! ```
 //!
 //! A page is read in order or not at all: verified over the bytes received, kept durably, then
@@ -31,16 +35,19 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Chains, Pair, Refusal, Which};
 use super::page::{Fork, Head, Page, Rewind};
-use crate::codec;
+use crate::codec::{self, Bytes};
 use crate::conversation::{Conversation, Input, Output};
 use crate::crypto::sign::KeyPair;
-use crate::ids::FederationId;
+use crate::ids::{ExchangeId, FederationId, Hash, OdsCode};
 use crate::journal::Act;
 use crate::limits::{MAX_BULK_FRAME, SILENCE};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 use crate::wire;
 
+use self::filling::give;
+
+mod filling;
 mod giving;
 mod taking;
 
@@ -58,6 +65,12 @@ pub mod kind {
     pub const FORK: u8 = 5;
     /// No more pages follow.
     pub const DONE: u8 = 6;
+    /// Hashes of statements the reader's pages name and the sender lacks.
+    pub const WANT: u8 = 7;
+    /// Such statements.
+    pub const GIVEN: u8 = 8;
+    /// Nothing more is wanted.
+    pub const ENOUGH: u8 = 9;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +91,20 @@ pub enum Save {
     Rewind(Which, Box<(Signed<Rewind>, Rewind)>),
     /// Two pages that contradict each other.
     Fork(Which, Box<Fork>),
+    /// A signed statement that was missing, and what kind of an exchange's statements it is: to be
+    /// kept, and entered.
+    Filled(Missing, u8, Bytes),
+}
+
+/// A statement of an exchange in both chains that only theirs names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// Who asked.
+    pub asker: OdsCode,
+    /// The statement.
+    pub statement: Hash,
 }
 
 /// What the machine wants to know.
@@ -87,6 +114,11 @@ pub enum Load {
     Chains,
     /// The page of this number.
     Page(Which, u64),
+    /// What is missing of exchanges in both chains, and not for a moment only: at most
+    /// [`MAX_WANTED`](crate::limits::MAX_WANTED).
+    Missing,
+    /// These statements, if our chain names them.
+    Statements(Vec<Hash>),
 }
 
 /// What the machine is told.
@@ -105,6 +137,10 @@ pub enum Fact {
     Rewind(Signed<Rewind>),
     /// Answers [`Load::Page`]: it is not there.
     NoPage,
+    /// Answers [`Load::Missing`].
+    Missing(Vec<Missing>),
+    /// Answers [`Load::Statements`]: as they are kept.
+    Statements(Vec<Bytes>),
 }
 
 /// How the conversation ended.
@@ -160,6 +196,10 @@ enum Waiting {
     Beside(Which, Signed<Page>),
     /// Our page that their page quotes.
     Quoted(Box<(Signed<Page>, Page)>),
+    /// What is missing.
+    Missing,
+    /// What the other side wants.
+    Statements,
 }
 
 /// One side of the conversation.
@@ -177,6 +217,11 @@ pub struct Sync {
     rewound: bool,
     done: bool,
     their_done: bool,
+    /// What was asked for.
+    wanted: Vec<Missing>,
+    gave: bool,
+    enough: bool,
+    their_enough: bool,
     sent: u64,
     read: u64,
     recovered: u64,
@@ -209,6 +254,10 @@ impl Sync {
             rewound: false,
             done: false,
             their_done: false,
+            wanted: Vec::new(),
+            gave: false,
+            enough: false,
+            their_enough: false,
             sent: 0,
             read: 0,
             recovered: 0,
@@ -263,6 +312,8 @@ impl Sync {
             (Waiting::Beside(..), Fact::Rewind(_)) => Err(Outcome::Refused(Refusal::OutOfOrder)),
             (Waiting::Quoted(page), Fact::Page(quoted)) => self.quoted(*page, &quoted, now),
             (Waiting::Quoted(page), Fact::Rewind(_)) => Ok(self.take(Which::Theirs, *page, now)),
+            (Waiting::Missing, Fact::Missing(missing)) => Ok(self.want(missing)),
+            (Waiting::Statements, Fact::Statements(all)) => Ok(give(all)),
             _ => Err(Outcome::Ours),
         }
     }
@@ -285,7 +336,16 @@ impl Sync {
                 self.their_done = true;
                 self.go_on(now)
             }
-            (kind::HELLO..=kind::DONE, _) => Err(Outcome::OutOfTurn(kind)),
+            (kind::WANT, Some(_)) if self.settles() && !self.gave && !self.their_enough => {
+                self.wanted_of_us(read(message)?)
+            }
+            (kind::GIVEN, Some(_)) if !self.wanted.is_empty() => self.given(read(message)?),
+            (kind::ENOUGH, Some(_)) if self.settles() && !self.their_enough => {
+                read::<bool>(message)?;
+                self.their_enough = true;
+                Ok(self.end())
+            }
+            (kind::HELLO..=kind::ENOUGH, _) => Err(Outcome::OutOfTurn(kind)),
             (unknown, _) => {
                 let mut out = vec![send(wire::UNSUPPORTED, &unknown)];
                 out.extend(self.close(Outcome::Unsupported(unknown)));

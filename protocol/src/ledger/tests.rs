@@ -9,11 +9,13 @@ use super::account::Account;
 use super::chain::{Chains, Pair, Which};
 use super::entry::{Entry, Shown};
 use super::page::{Fork, Head, Page, Rewind, room};
-use super::sync::{Fact, Load, Outcome, Save, Sync};
+use super::sync::{Fact, Load, Missing, Outcome, Save, Sync};
 use crate::category::{Category, Purpose};
+use crate::codec::{self, Bytes};
 use crate::conversation::{Conversation, Input, Output};
 use crate::crypto::hash;
 use crate::crypto::sign::KeyPair;
+use crate::exchange::answer::{Receipt, Verdict};
 use crate::ids::{ExchangeId, FederationId, Hash, OdsCode};
 use crate::journal::Act;
 use crate::statement::Signed;
@@ -76,6 +78,8 @@ struct Side {
     recovered: bool,
     /// Every page it ever signed, by number: what must not differ.
     signed: BTreeMap<u64, Hash>,
+    /// Statements of exchanges.
+    statements: BTreeMap<Hash, Bytes>,
 }
 
 impl Side {
@@ -95,6 +99,7 @@ impl Side {
             known: Head::ORIGIN,
             recovered: false,
             signed: BTreeMap::new(),
+            statements: BTreeMap::new(),
         }
     }
 
@@ -193,6 +198,13 @@ impl Side {
                 self.kept.rewinds.push((which, rewind, signed));
             }
             Save::Fork(which, fork) => self.kept.forks.push((which, *fork)),
+            Save::Filled(missing, _, bytes) => {
+                let key = (missing.exchange, missing.asker);
+                let mut entry = self.kept.accounts[&key].ours.clone().unwrap();
+                entry.statements.insert(missing.statement);
+                self.statements.insert(missing.statement, bytes);
+                self.kept.waiting.insert(key, entry);
+            }
         }
     }
 
@@ -213,6 +225,22 @@ impl Side {
                     Some((_, _, signed)) => Fact::Rewind(signed.clone()),
                     None => Fact::NoPage,
                 }
+            }
+            Load::Missing => {
+                let accounts = self.kept.accounts.iter();
+                let missing = accounts.flat_map(|((exchange, asker), account)| {
+                    let missing = account.missing().into_iter();
+                    missing.map(|statement| Missing {
+                        exchange: *exchange,
+                        asker: asker.clone(),
+                        statement,
+                    })
+                });
+                Fact::Missing(missing.collect())
+            }
+            Load::Statements(hashes) => {
+                let kept = hashes.iter().filter_map(|hash| self.statements.get(hash));
+                Fact::Statements(kept.cloned().collect())
             }
         }
     }
@@ -377,6 +405,52 @@ fn an_exchange_in_one_chain_only_is_overdue_after_a_day() {
     theirs.statements = [late].into();
     account.enter(Which::Theirs, &theirs, NOW);
     assert!(account.is_settled() && !account.is_overdue(NOW + day));
+}
+
+#[test]
+fn a_last_word_lost_with_the_line_is_given_afterwards_and_both_settle() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let [mut one, mut other] = pair();
+    let receipt = Receipt {
+        exchange: entry(1, "RH8").exchange,
+        commitment: Hash::new([1; 32]),
+        from: code("L83024"),
+        to: code("RH8"),
+        verdict: Verdict::Opened,
+        at: NOW,
+    };
+    let receipt = Signed::sign(&receipt, &key(2));
+    let mut whole = entry(1, "RH8");
+    whole.statements.insert(receipt.hash());
+    let bytes = Bytes(codec::encode(&receipt));
+    other.statements.insert(receipt.hash(), bytes.clone());
+    other.enter(whole);
+    one.enter(entry(1, "RH8"));
+    settle(&mut one, &mut other, &mut rng);
+    settle(&mut one, &mut other, &mut rng);
+    for side in [&one, &other] {
+        assert!(side.kept.accounts.values().all(Account::is_settled));
+    }
+    assert_eq!(one.statements[&receipt.hash()], bytes);
+    // What is not what its name says is not taken, and neither is what a third one signed.
+    for by in [2, 3] {
+        let mut lie = receipt.verify(&key(2).public()).unwrap();
+        lie.at = Timestamp(by);
+        let lie = Signed::sign(&lie, &key(by as u8));
+        let name = if by == 2 {
+            Hash::new([9; 32])
+        } else {
+            lie.hash()
+        };
+        let mut more = entry(by, "RH8");
+        one.enter(more.clone());
+        more.statements.insert(name);
+        other.enter(more);
+        other.statements.insert(name, Bytes(codec::encode(&lie)));
+        settle(&mut one, &mut other, &mut rng);
+        settle(&mut one, &mut other, &mut rng);
+        assert!(!one.statements.contains_key(&name), "{by}");
+    }
 }
 
 #[test]

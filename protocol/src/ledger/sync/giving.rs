@@ -59,13 +59,13 @@ impl Sync {
                 Ok(vec![Output::Load(Load::Page(which, number))])
             }
             Some(Item::Rewind(lost)) => Ok(self.say_rewind(lost, now)),
-            None if self.done => Ok(self.end(hello)),
+            None if self.done => Ok(self.fill(hello)),
             // What comes back first may leave something to be said.
             None if behind && !self.their_done => Ok(vec![]),
             None => {
                 self.done = true;
                 let mut out = vec![send(kind::DONE, &true)];
-                out.extend(self.end(hello));
+                out.extend(self.fill(hello));
                 Ok(out)
             }
         }
@@ -108,20 +108,16 @@ impl Sync {
         ]
     }
 
-    /// Over once both have said that no more follows.
-    pub(super) fn end(&mut self, hello: Hello) -> Out {
-        if !(self.done && self.their_done) {
+    /// Once both have said that no more pages follow: what is missing beside them.
+    pub(super) fn fill(&mut self, hello: Hello) -> Out {
+        if !self.settles() {
             return vec![];
         }
         let ours = self.chains.ours.number;
         if ours < hello.theirs.number.max(self.known.number) {
             return self.close(Outcome::Behind);
         }
-        let (sent, read, recovered) = (self.sent, self.read, self.recovered);
-        self.close(Outcome::Synced {
-            sent,
-            read,
-            recovered,
-        })
+        self.waiting = Waiting::Missing;
+        vec![Output::Load(Load::Missing)]
     }
 }
