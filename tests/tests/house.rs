@@ -112,6 +112,37 @@ fn the_care_lane_takes_no_ledger() {
 }
 
 #[test]
+fn what_answers_for_care_never_asks_the_account() {
+    let care = [
+        "node/src/engine/asking.rs",
+        "node/src/engine/contact.rs",
+        "node/src/engine/finding.rs",
+        "node/src/engine/showing.rs",
+        "protocol/src/terms.rs",
+        "protocol/src/offer",
+    ];
+    nowhere(
+        "care comes first: an ask writes into the account and never reads it",
+        |source, line| {
+            // The one thing it may do.
+            let enters = line.contains("ledgers.enter(");
+            care.iter().any(|place| source.path.starts_with(place))
+                && !enters
+                && ["ledger", "ledgers", "standing", "ladder", "paused"]
+                    .iter()
+                    .any(|word| has_word(line, word))
+        },
+    );
+    nowhere("the ledger is entered and nothing else", |source, line| {
+        let asks = "protocol/src/exchange/account.rs";
+        source.path == asks
+            && ["standing", "ladder", "chain"]
+                .iter()
+                .any(|it| has_word(line, it))
+    });
+}
+
+#[test]
 fn no_file_is_longer_than_400_lines_without_a_reason() {
     let mut found = String::new();
     for source in Source::all() {

@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use fairshare_protocol::ledger::export::{Export, Link};
 use fairshare_tests::harness::Site;
@@ -187,5 +190,53 @@ fn both_sign_the_same_account_and_a_copy_put_back_signs_no_number_twice() {
     for site in &mut federation.sites {
         site.stop();
         site.ok(&["journal", "verify"]);
+    }
+}
+
+/// Whoever is killed in the middle of an ask has not heard, or not said, the last words; whatever is in
+/// both chains is settled all the same once the two have talked.
+#[test]
+fn an_ask_cut_by_a_kill_is_settled_afterwards() {
+    let mut federation = Federation::found("info");
+    federation.import(200_000);
+    federation.match_all();
+    let people = held_by("L83024");
+    for (nth, after) in [15, 30, 45, 60, 80].into_iter().enumerate() {
+        let mut asking = federation.sites[0]
+            .command(["ask", "--from", "L83024"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut to = asking.stdin.take().unwrap();
+        to.write_all(people[nth].lines().as_bytes()).unwrap();
+        drop(to);
+        sleep(Duration::from_millis(after));
+        let victim = nth % 2;
+        federation.sites[victim].kill();
+        asking.wait().unwrap();
+        federation.sites[victim].start();
+        federation.until_connected();
+    }
+    ask(&federation, 0, 10);
+    let begun = Instant::now();
+    loop {
+        let both = [0, 1].map(|at| ledger(&federation, at));
+        let differs = |it: &Value| {
+            let all = it["unsettled"].as_array().unwrap().iter();
+            all.filter(|it| !it["ours"].is_null() && !it["theirs"].is_null())
+                .count()
+        };
+        let waiting = both.iter().any(|it| it["waiting"] != 0);
+        let read = both[0]["ours"]["head"] == both[1]["theirs"]["head"];
+        if both.iter().all(|it| differs(it) == 0 && it["settled"] != 0) && !waiting && read {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(90), "{both:?}");
+        sleep(Duration::from_millis(200));
+    }
+    for at in [0, 1] {
+        federation.sites[at].ok(&["ledger", TWO[1 - at], "--verify"]);
     }
 }

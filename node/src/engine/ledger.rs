@@ -13,7 +13,7 @@ use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::ledger::chain::{Chains, Pair, Which};
 use fairshare_protocol::ledger::page::{Head, room};
-use fairshare_protocol::ledger::sync::{Fact, Load, Outcome, Save, Sync};
+use fairshare_protocol::ledger::sync::{Outcome, Sync};
 use fairshare_protocol::limits::{GATHER, MAX_PAGE_ENTRIES, QUOTE_WITHIN};
 use fairshare_protocol::statement::Signed;
 use fairshare_protocol::time::Timestamp;
@@ -21,19 +21,25 @@ use fairshare_protocol::wire;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::drive::{Effects, Error, drive, now};
+use super::drive::{Error, drive, now};
 use super::turns::Turns;
 use crate::journal::Lately;
 use crate::network::{Frames, Network};
 use crate::node::Node;
 use crate::store::{self, Store};
 
+use self::talking::Talking;
+
 pub mod standing;
+mod talking;
 
 /// How often everything is looked at, if nobody stirs.
 const EVERY: Duration = Duration::from_secs(60);
 /// The first wait after a conversation that came to nothing, and the longest.
 const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(300)];
+
+/// How soon what is missing of an exchange is asked for, the first time.
+const FILL: Duration = Duration::from_secs(10);
 
 /// The ledgers with all peers.
 pub struct Ledgers {
@@ -60,6 +66,9 @@ struct With {
     failed: u32,
     /// Not before then is it tried again.
     next: Timestamp,
+    /// When what is missing is asked for, if anything is; and how often it was in vain.
+    fill: Option<Timestamp>,
+    unfilled: u32,
 }
 
 impl Ledgers {
@@ -121,10 +130,12 @@ impl Ledgers {
         let chains = self.store.chains(peer)?;
         let wants = !with.recovered
             || with.met
+            || with.fill.is_some_and(|fill| fill <= now)
             || chains.ours.number > with.told
             || self.store.has_waiting(peer);
         let quote = chains.owes_quote().then(|| chains.due_since + QUOTE_WITHIN);
-        let due = if wants { Some(now) } else { quote };
+        let later = [quote, with.fill].into_iter().flatten().min();
+        let due = if wants { Some(now) } else { later };
         Ok(due.map(|due| due.max(with.next)))
     }
 }
@@ -272,6 +283,18 @@ pub async fn talk(node: &Arc<Node>, peer: &OdsCode, frames: Frames) -> Result<Ou
         Outcome::Forked(which) => tracing::error!(%peer, ?which, "a ledger has forked"),
         other => tracing::info!(%peer, outcome = ?other, "a ledger conversation ended"),
     }
+    if matches!(&outcome, Outcome::Synced { .. }) {
+        let missing = node.ledgers.store.missing(peer, 1, now() + FILL)?;
+        node.ledgers.change(peer, |with| match missing.is_empty() {
+            true => (with.fill, with.unfilled) = (None, 0),
+            false => {
+                // A peer that has lost it too will not have it the next time either.
+                let wait = FILL.saturating_mul(1 << with.unfilled.min(8));
+                with.unfilled += 1;
+                with.fill = Some(now() + wait);
+            }
+        });
+    }
     if matches!(&outcome, Outcome::Synced { read, .. } if *read > 0) {
         // A quote is owed.
         node.ledgers.stir.notify_one();
@@ -326,39 +349,4 @@ fn finish_draft(node: &Node, peer: &OdsCode) -> Result<(), Error> {
     let signed = Signed::sign(&page, &node.keys.node);
     ledger.append(peer, Which::Ours, &(signed, page), now())?;
     Ok(())
-}
-
-struct Talking {
-    node: Arc<Node>,
-    peer: OdsCode,
-}
-
-impl Effects<Sync> for Talking {
-    async fn save(&mut self, save: Save) -> Result<(), Error> {
-        let ledger = &self.node.ledgers.store;
-        match save {
-            // Not the next any more: another conversation brought it a moment ago.
-            Save::Page(which, page) => drop(ledger.append(&self.peer, which, &page, now())?),
-            Save::Rewind(which, rewind) => ledger.rewind(&self.peer, which, &rewind)?,
-            Save::Fork(which, fork) => ledger.fork(&self.peer, which, &fork)?,
-        }
-        Ok(())
-    }
-
-    async fn load(&mut self, load: Load) -> Result<Fact, Error> {
-        let ledger = &self.node.ledgers.store;
-        Ok(match load {
-            Load::Chains => Fact::Chains {
-                chains: ledger.chains(&self.peer)?,
-                known: self.node.ledgers.with(&self.peer).known,
-            },
-            Load::Page(which, number) => match ledger.page(&self.peer, which, number)? {
-                Some(page) => Fact::Page(page),
-                None => match ledger.lost(&self.peer, which, number)? {
-                    Some(rewind) => Fact::Rewind(rewind),
-                    None => Fact::NoPage,
-                },
-            },
-        })
-    }
 }

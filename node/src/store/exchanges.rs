@@ -94,6 +94,14 @@ impl Exchanges {
         self.statements.put(hash.as_bytes(), kept)
     }
 
+    /// A signed statement that was kept.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn statement(&self, hash: &Hash) -> Result<Option<Kept>, Error> {
+        self.statements.load(hash.as_bytes())
+    }
+
     /// Files a received bundle, or puts it into quarantine, as its verdict says. Says whether it
     /// did: a peer chooses the id of an exchange it begins, and must not replace with it what came
     /// in another.

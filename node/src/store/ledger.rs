@@ -11,6 +11,7 @@
 //! | `ledger waiting` | code, exchange, asker | [`Entry`] of one that is over |
 //! | `ledger drafts` | code | [`Page`] that may have been signed |
 //! | `ledger accounts` | code, exchange, asker | [`Account`] |
+//! | `ledger unsettled` | code, exchange, asker | one that the chains do not have alike |
 //! | `ledger steps` | code, the code it is about | [`Rung`] last journaled |
 //!
 //! **A number is never signed twice.** A page is a draft, durable, before it is signed; a draft
@@ -21,7 +22,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fairshare_protocol::exchange::account::Stage;
-use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::ids::{ExchangeId, OdsCode};
 use fairshare_protocol::ledger::account::Account;
 use fairshare_protocol::ledger::chain::{Chains, Which};
 use fairshare_protocol::ledger::entry::Entry;
@@ -32,6 +33,8 @@ use fairshare_protocol::statement::Signed;
 use fairshare_protocol::time::Timestamp;
 
 use super::{Error, Store, Table};
+
+mod filling;
 
 /// The tables of the ledgers. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +47,7 @@ pub struct Ledger {
     waiting: Table,
     drafts: Table,
     accounts: Table,
+    unsettled: Table,
     steps: Table,
     /// Held while a chain grows.
     growing: Arc<Mutex<()>>,
@@ -64,6 +68,7 @@ impl Ledger {
             waiting: store.table("ledger waiting")?,
             drafts: store.table("ledger drafts")?,
             accounts: store.table("ledger accounts")?,
+            unsettled: store.table("ledger unsettled")?,
             steps: store.table("ledger steps")?,
             growing: Arc::default(),
         };
@@ -181,6 +186,11 @@ impl Ledger {
             let mut account = self.accounts.load::<Account>(&key)?.unwrap_or_default();
             account.enter(which, entry, now);
             self.accounts.put(&key, &account)?;
+            if account.is_settled() {
+                self.unsettled.remove(&key)?;
+            } else {
+                self.unsettled.put(&key, &())?;
+            }
             if which == Which::Ours
                 && let Some(waiting) = self.waiting.load::<Entry>(&key)?
                 && account.has(&waiting)
@@ -336,6 +346,10 @@ fn link(peer: &OdsCode, which: Which, number: u64) -> Vec<u8> {
 }
 
 fn exchange(peer: &OdsCode, entry: &Entry) -> Vec<u8> {
-    let asker = entry.asker.as_str().as_bytes();
-    [&under(peer)[..], entry.exchange.as_bytes(), asker].concat()
+    exchange_key(peer, &entry.exchange, &entry.asker)
+}
+
+fn exchange_key(peer: &OdsCode, exchange: &ExchangeId, asker: &OdsCode) -> Vec<u8> {
+    let asker = asker.as_str().as_bytes();
+    [&under(peer)[..], exchange.as_bytes(), asker].concat()
 }
