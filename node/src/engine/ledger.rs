@@ -38,6 +38,8 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The first wait after a conversation that came to nothing, and the longest.
 const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(300)];
 
+/// How long a ledger that has forked is left alone.
+const FORKED: Duration = Duration::from_secs(60 * 60);
 /// How soon what is missing of an exchange is asked for, the first time.
 const FILL: Duration = Duration::from_secs(10);
 
@@ -227,7 +229,7 @@ fn failed(node: &Node, peer: &OdsCode) {
     node.ledgers.change(peer, |with| {
         let wait = AGAIN[0].saturating_mul(1 << with.failed.min(10));
         with.failed += 1;
-        with.next = now() + wait.min(AGAIN[1]);
+        with.next = with.next.max(now() + wait.min(AGAIN[1]));
     });
 }
 
@@ -280,7 +282,11 @@ pub async fn talk(node: &Arc<Node>, peer: &OdsCode, frames: Frames) -> Result<Ou
                 with.told = with.told.max(ours);
             });
         }
-        Outcome::Forked(which) => tracing::error!(%peer, ?which, "a ledger has forked"),
+        Outcome::Forked(which) => {
+            tracing::error!(%peer, ?which, "a ledger has forked");
+            // It does not mend by itself; each conversation about it is journaled.
+            node.ledgers.change(peer, |with| with.next = now() + FORKED);
+        }
         other => tracing::info!(%peer, outcome = ?other, "a ledger conversation ended"),
     }
     if matches!(&outcome, Outcome::Synced { .. }) {
