@@ -38,5 +38,6 @@ pub mod account;
 pub mod answer;
 pub mod ask;
 pub mod bundle;
+pub mod reconcile;
 pub mod request;
 pub mod review;

@@ -155,6 +155,11 @@ fixed!(
     16
 );
 fixed!(
+    /// One round of a reconcile, chosen at random by whoever proposes it.
+    RoundId,
+    16
+);
+fixed!(
     /// One match of two adverts (protocol.md section 3).
     MatchId,
     32

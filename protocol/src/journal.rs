@@ -16,7 +16,7 @@ use crate::category::{Category, Purpose};
 use crate::codec;
 use crate::crypto::hash;
 use crate::ids::{
-    Commitment, ExchangeId, FederationId, Hash, MatchId, OdsCode, PersonId, PublicKey,
+    Commitment, ExchangeId, FederationId, Hash, MatchId, OdsCode, PersonId, PublicKey, RoundId,
 };
 use crate::member::User;
 use crate::statement::Body;
@@ -396,6 +396,31 @@ pub enum Act {
         about: OdsCode,
         /// The step, in a word.
         step: String,
+    /// A round of a reconcile was agreed.
+    RoundAgreed {
+        /// The round.
+        round: RoundId,
+        /// With whom.
+        peer: OdsCode,
+        /// How many people it is about.
+        people: u32,
+        /// Hash of our signed agreement.
+        ours: Hash,
+        /// Hash of the peer's.
+        theirs: Hash,
+    },
+    /// A round is over: everybody's turn came, or an operator called it off.
+    RoundEnded {
+        /// The round.
+        round: RoundId,
+        /// With whom.
+        peer: OdsCode,
+        /// Bundles of ours whose keys left.
+        given: u32,
+        /// Bundles of the peer's that were opened.
+        taken: u32,
+        /// How, in a code.
+        how: String,
     },
     /// A named person closed the review of an emergency.
     Reviewed {

@@ -33,6 +33,17 @@ pub const MAX_ROSTER_STATEMENTS: usize = 100_000;
 /// The most join requests a steward's node keeps waiting.
 pub const MAX_PENDING_JOINS: usize = 256;
 
+/// The most people in one round of a reconcile.
+pub const MAX_ROUND: usize = 131_072;
+/// How many bundles of a round may lie with the other side before their keys leave.
+pub const AHEAD: u32 = 64;
+/// How many bytes of them, unless it is one bundle.
+pub const AHEAD_BYTES: u64 = 64 * 1024 * 1024;
+/// The most bundles one acknowledgement or receipt of a round is about.
+pub const MAX_STATED: usize = 256;
+/// How long a round may go without a bundle moving on.
+pub const ROUND_PATIENCE: Duration = Duration::from_secs(60 * 60);
+
 /// How long a connection may take to be authenticated.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the other side of a conversation may stay silent.

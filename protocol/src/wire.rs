@@ -21,6 +21,8 @@ pub const DELTA: &str = "/fairshare/delta/1";
 pub const CONTACT: &str = "/fairshare/contact/1";
 /// Asking about one person, and showing in return.
 pub const EXCHANGE: &str = "/fairshare/exchange/1";
+/// Showing each other what is new of all the people both look after, in lock-step.
+pub const RECONCILE: &str = "/fairshare/reconcile/1";
 /// The only stream open to strangers.
 pub const JOIN: &str = "/fairshare/join/1";
 
@@ -28,8 +30,8 @@ pub const JOIN: &str = "/fairshare/join/1";
 pub const LEDGER: &str = "/fairshare/ledger/1";
 
 /// All of them; the node answers these and no others.
-pub const STREAMS: [&str; 8] = [
-    ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN, LEDGER,
+pub const STREAMS: [&str; 9] = [
+    ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN, LEDGER, RECONCILE,
 ];
 
 /// The kind of the message that says a kind was not known. It carries that kind.

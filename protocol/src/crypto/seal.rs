@@ -51,6 +51,13 @@ impl SecretKey {
         &self.0
     }
 
+    /// A key made of this one for something that `parts` tell from all else: BLAKE3 in
+    /// key-derivation mode.
+    pub fn derive(&self, label: &str, parts: &[&[u8]]) -> Self {
+        let parts: Vec<&[u8]> = [&self.0[..]].into_iter().chain(parts.iter().copied()).collect();
+        Self(hash::parts(label, &parts).0.0)
+    }
+
     /// The hash by which a commitment names this key: BLAKE3 in key-derivation mode over the key
     /// and the exchange, so that it tells nothing of the key and fits no other exchange.
     pub fn commit(&self, exchange: &ExchangeId) -> Hash {

@@ -13,7 +13,7 @@ use crate::crypto::seal::SealSecret;
 use crate::crypto::sign::KeyPair;
 use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::Reply;
-use crate::exchange::bundle;
+use crate::exchange::bundle::stream::Unreadable;
 use crate::ids::{
     Commitment, ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode, PersonId, PublicKey,
     SealKey,
@@ -154,12 +154,9 @@ pub enum Fault {
     /// A statement about another exchange, member, federation or time.
     #[error("the other side's statement does not fit: {0}")]
     Unfit(&'static str),
-    /// A chunk that does not open, or more or fewer than were announced.
-    #[error("the bundle does not open as announced")]
-    Sealed,
-    /// Plaintext that is not a bundle.
+    /// A bundle that does not open, or is none.
     #[error(transparent)]
-    Bundle(#[from] bundle::Bad),
+    Bundle(#[from] Unreadable),
     /// Larger than this node takes.
     #[error("the bundle is larger than this node's limit")]
     TooLarge,

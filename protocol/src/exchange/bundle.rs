@@ -17,6 +17,8 @@ use crate::limits::{BUNDLE_CHUNK, MAX_BUNDLE_ITEMS};
 use crate::statement::Body;
 use crate::time::Timestamp;
 
+pub mod stream;
+
 /// The longest manifest, in bytes.
 pub const MAX_MANIFEST: usize = 16 * 1024 * 1024;
 
@@ -177,7 +179,7 @@ impl Body for Shown {
 }
 
 /// Gathers the root over sealed chunks.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Root(blake3::Hasher);
 
 impl Root {

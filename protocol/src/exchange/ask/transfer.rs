@@ -7,13 +7,14 @@ use super::{About, Ask, Fault, Filed, Load, Pair, Role, Save, State, Step, keep,
 use crate::category::Category;
 use crate::codec::{self, Bytes};
 use crate::conversation::Output;
-use crate::crypto::seal::{Opener, Sealer, SecretKey, TAG};
+use crate::crypto::seal::SecretKey;
 use crate::exchange::account::Stage;
 use crate::exchange::answer::{Receipt, Verdict};
-use crate::exchange::bundle::{self, Manifest, Reading, Root, Shown};
+use crate::exchange::bundle::stream::{Arriving, Opening, Sealing, Unreadable};
+use crate::exchange::bundle::{self, Manifest, Root, Shown};
 use crate::ids::{Hash, OdsCode};
 use crate::journal::{Act, Outcome};
-use crate::limits::{BUNDLE_CHUNK, MAX_BULK_FRAME, MAX_FRAME};
+use crate::limits::{MAX_BULK_FRAME, MAX_FRAME};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 use crate::wire;
@@ -37,23 +38,12 @@ fn context(pair: &Pair, about: &About, from: &OdsCode, to: &OdsCode) -> Hash {
     )
 }
 
-/// The next chunk's plaintext length when `left` bytes are left, and whether it is the last.
-fn chunk(left: u64) -> (usize, bool) {
-    let size = usize::try_from(left).map_or(BUNDLE_CHUNK, |left| left.min(BUNDLE_CHUNK));
-    (size, left <= BUNDLE_CHUNK as u64)
-}
-
 /// A bundle of ours on its way.
 pub(super) struct Showing {
     about: About,
     counts: Vec<(Category, u32)>,
-    sealer: Sealer,
-    root: Root,
+    sealing: Sealing,
     key: Hash,
-    size: u64,
-    /// Plaintext still to come, padding included and not.
-    left: u64,
-    unpadded: u64,
 }
 
 impl Showing {
@@ -65,15 +55,13 @@ impl Showing {
         rng: &mut dyn CryptoRng,
     ) -> (Self, super::Out) {
         let key = SecretKey::generate(rng);
-        let size = bundle::padded(length);
+        let context = context(pair, &about, &pair.me, &pair.peer);
+        let sealing = Sealing::new(&key, context, length);
+        let size = sealing.size();
         let showing = Self {
-            sealer: Sealer::new(&key, context(pair, &about, &pair.me, &pair.peer)),
             key: key.commit(&about.exchange),
-            root: Root::default(),
+            sealing,
             counts,
-            size,
-            left: size,
-            unpadded: length,
             about,
         };
         let opens = Key { key, size };
@@ -96,12 +84,9 @@ pub(super) struct Taking {
 }
 
 struct Incoming {
-    opener: Opener,
-    reading: Reading,
-    root: Root,
+    arriving: Arriving,
+    opening: Opening,
     key: Hash,
-    size: u64,
-    left: u64,
 }
 
 impl Taking {
@@ -125,18 +110,9 @@ pub(super) struct Examining {
 }
 
 impl Ask {
-    pub(super) fn show_chunk(&mut self, mut showing: Showing, mut plain: Vec<u8>) -> Step {
-        let (size, last) = chunk(showing.left);
-        if plain.len() as u64 != showing.unpadded.min(size as u64) {
-            return Err(Fault::Ours);
-        }
-        showing.unpadded -= plain.len() as u64;
-        showing.left -= size as u64;
-        plain.reserve(size + TAG - plain.len());
-        plain.resize(size, 0);
-        showing.sealer.seal(&mut plain, last);
-        showing.root.add(&plain);
-        let mut out = vec![Output::Send(wire::frame(kind::CHUNK, &Bytes(plain)))];
+    pub(super) fn show_chunk(&mut self, mut showing: Showing, plain: Vec<u8>) -> Step {
+        let (sealed, last) = showing.sealing.seal(plain).ok_or(Fault::Ours)?;
+        let mut out = vec![Output::Send(wire::frame(kind::CHUNK, &Bytes(sealed)))];
         if !last {
             out.push(Output::Load(Load::Chunk));
             return Ok((State::Showing(Box::new(showing)), out));
@@ -144,10 +120,8 @@ impl Ask {
         let Showing {
             about,
             counts,
-            root,
+            sealing,
             key,
-            size,
-            ..
         } = showing;
         let shown = Shown {
             federation: self.pair.federation,
@@ -156,9 +130,9 @@ impl Ask {
             to: self.pair.peer.clone(),
             match_id: about.match_id,
             handle: about.handle,
-            root: root.hash(),
+            root: sealing.root(),
             key,
-            size,
+            size: sealing.size(),
         };
         let shown = Signed::sign(&shown, &self.pair.key);
         self.ended.shown.clone_from(&counts);
@@ -188,12 +162,9 @@ impl Ask {
         }
         let context = context(&self.pair, &taking.about, &self.pair.peer, &self.pair.me);
         taking.stream = Some(Incoming {
-            opener: Opener::new(&key, context),
-            reading: Reading::default(),
-            root: Root::default(),
+            arriving: Arriving::new(size, Root::default(), 0),
+            opening: Opening::new(&key, context, size),
             key: key.commit(&taking.about.exchange),
-            size,
-            left: size,
         });
         Ok((State::Taking(Box::new(taking)), vec![]))
     }
@@ -202,15 +173,8 @@ impl Ask {
         let Bytes(mut sealed) = codec::decode(message, MAX_BULK_FRAME)?;
         let stream = taking.stream.as_mut();
         let stream = stream.ok_or(Fault::OutOfOrder(kind::CHUNK))?;
-        let (size, last) = chunk(stream.left);
-        if stream.left == 0 || sealed.len() != size + TAG {
-            return Err(Fault::Sealed);
-        }
-        stream.root.add(&sealed);
-        let opened = stream.opener.open(&mut sealed, last);
-        opened.map_err(|_| Fault::Sealed)?;
-        stream.reading.push(&sealed)?;
-        stream.left -= size as u64;
+        stream.arriving.push(&sealed).ok_or(Unreadable::Sealed)?;
+        stream.opening.open(&mut sealed)?;
         let out = vec![Output::Save(Save::Spool(sealed))];
         Ok((State::Taking(Box::new(taking)), out))
     }
@@ -218,9 +182,7 @@ impl Ask {
     pub(super) fn take_commitment(&mut self, taking: Taking, message: &[u8]) -> Step {
         let Taking { about, stream } = taking;
         let stream = stream.ok_or(Fault::OutOfOrder(kind::COMMITMENT))?;
-        if stream.left != 0 {
-            return Err(Fault::Sealed);
-        }
+        let root = stream.arriving.root().ok_or(Unreadable::Sealed)?;
         let (shown, body): (_, Shown) = self.theirs(message)?;
         let expected = Shown {
             federation: self.pair.federation,
@@ -229,14 +191,14 @@ impl Ask {
             to: self.pair.me.clone(),
             match_id: about.match_id,
             handle: about.handle,
-            root: stream.root.hash(),
+            root,
             key: stream.key,
-            size: stream.size,
+            size: stream.arriving.size(),
         };
         if body != expected {
             return Err(Fault::Unfit("a commitment to another bundle than was sent"));
         }
-        let manifest = stream.reading.finish()?;
+        let manifest = stream.opening.finish()?;
         if manifest.author != self.pair.peer {
             return Err(Fault::Unfit("a bundle in another member's name"));
         }

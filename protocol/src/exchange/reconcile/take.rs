@@ -1,0 +1,386 @@
+//! The peer's side of a round, as we take it: ciphertext into the spool, opened when its key comes,
+//! filed, and said so.
+
+use std::collections::VecDeque;
+
+use super::frame::{Frame, Opens, Stand};
+use super::orders::{Found, Load, Locked, Partial, Round, Save, Theirs, Unlocked};
+use super::give::statement;
+use super::running::context;
+use super::said::{Held, Receipts};
+use super::{End, Out, send, unfit};
+use crate::conversation::Output;
+use crate::crypto::seal::SecretKey;
+use crate::exchange::answer::Verdict;
+use crate::exchange::ask::{Fault, Pair};
+use crate::exchange::bundle::stream::{Arriving, Unreadable, chunks, sealed};
+use crate::exchange::bundle::{self, Root, Shown};
+use crate::ids::{ExchangeId, Hash};
+use crate::journal::{Act, Outcome};
+use crate::limits::{AHEAD, AHEAD_BYTES, MAX_STATED};
+use crate::statement::Signed;
+use crate::time::Timestamp;
+
+/// The peer's bundles on their way.
+#[derive(Default)]
+pub(super) struct Taking {
+    /// Those that arrived whole, from `base` on.
+    theirs: VecDeque<Theirs>,
+    base: u32,
+    arriving: Option<Incoming>,
+    /// A part of the next one is in the spool.
+    partial: Option<Partial>,
+    /// Where the next one begins in the spool.
+    offset: u64,
+    /// Arrived, and not yet durable: to be held next, and being held.
+    arrived: Vec<(Theirs, Signed<Shown>)>,
+    holding: u32,
+    /// How many are held, and said to be.
+    pub(super) held: u32,
+    told: u32,
+    /// Keys that came, and those being tried.
+    keys: VecDeque<SecretKey>,
+    opening: u32,
+    pub(super) opened: u32,
+    /// Opened, and not yet filed: to be filed next, and being filed.
+    unlocked: Vec<Unlocked>,
+    filing: Vec<Unlocked>,
+    pub(super) filed: u32,
+    /// Filed, and not yet said to be.
+    said: Vec<Unlocked>,
+    pub(super) receipted: u32,
+    pub(super) quarantined: u32,
+}
+
+struct Incoming {
+    opens: Opens,
+    arriving: Arriving,
+}
+
+impl Taking {
+    pub(super) fn again(theirs: Vec<Theirs>, partial: Option<Partial>) -> Self {
+        let filed = theirs.iter().take_while(|one| one.found.is_some());
+        // At most as many as there are people.
+        let filed = u32::try_from(filed.count()).unwrap_or(u32::MAX);
+        let held = u32::try_from(theirs.len()).unwrap_or(u32::MAX);
+        Self {
+            offset: theirs.last().map_or(0, |last| last.offset + sealed(last.size)),
+            theirs: theirs.into(),
+            partial,
+            held,
+            told: held,
+            opened: filed,
+            filed,
+            receipted: filed,
+            ..Self::default()
+        }
+    }
+
+    /// What of the next bundle is here.
+    pub(super) fn partial(&self) -> Option<(Hash, u64)> {
+        self.partial.as_ref().map(|partial| (partial.key, partial.chunks))
+    }
+
+    fn theirs(&self, index: u32) -> Option<&Theirs> {
+        self.theirs.get(index.checked_sub(self.base)? as usize)
+    }
+
+    /// How many keys came.
+    fn unlocked_upto(&self) -> u32 {
+        self.opened + self.opening + u32::try_from(self.keys.len()).unwrap_or(0)
+    }
+
+    /// Says again what the other side did not hear.
+    pub(super) fn go_on(
+        &mut self,
+        round: &Round,
+        pair: &Pair,
+        stand: &Stand,
+        now: Timestamp,
+        out: &mut Out,
+    ) -> Result<(), End> {
+        if stand.acknowledged > self.held || stand.receipted > self.filed {
+            return Err(unfit("the other side heard more than was said here"));
+        }
+        self.told = stand.acknowledged;
+        self.tell(round, pair, out);
+        // Receipts that were not heard are signed and journaled anew: they may never have left.
+        let again: Vec<_> = (stand.receipted..self.filed)
+            .filter_map(|index| {
+                let theirs = self.theirs(index)?;
+                Some((round.at(index)?.1, theirs.shown, theirs.found.clone()?))
+            })
+            .collect();
+        receipt(pair, round, stand.receipted, &again, now, out);
+        self.forget();
+        Ok(())
+    }
+
+    /// What is filed and said to be is of no more use here.
+    fn forget(&mut self) {
+        self.theirs.drain(..(self.filed - self.base) as usize);
+        self.base = self.filed;
+    }
+
+    /// The next bundle begins.
+    pub(super) fn begins(
+        &mut self,
+        pair: &Pair,
+        round: &Round,
+        opens: Opens,
+        out: &mut Out,
+    ) -> Result<(), End> {
+        let next = self.base + u32::try_from(self.theirs.len()).unwrap_or(u32::MAX);
+        if self.arriving.is_some() || opens.index != next || next >= round.len() {
+            return Err(unfit("a bundle whose turn it is not"));
+        }
+        let unopened = self.theirs.iter().skip((self.unlocked_upto() - self.base) as usize);
+        let waiting = unopened.map(|theirs| theirs.size).sum::<u64>();
+        if next >= self.receipted + AHEAD || waiting > AHEAD_BYTES {
+            return Err(unfit("more bundles ahead than are agreed"));
+        }
+        if opens.size > bundle::padded(pair.max_bundle) || opens.size != bundle::padded(opens.size)
+        {
+            return Err(Fault::TooLarge.into());
+        }
+        let here = self.partial.take();
+        let here = here.filter(|part| part.key == opens.key && part.size == opens.size);
+        let (root, skipped) = match here {
+            Some(part) if opens.skipped > 0 => (part.root, part.chunks),
+            _ => (Root::default(), 0),
+        };
+        if skipped != opens.skipped || skipped >= chunks(opens.size) {
+            return Err(unfit("chunks left out that are not here"));
+        }
+        if skipped == 0 {
+            out.push(Output::Save(self.anew(&opens)));
+        }
+        self.arriving = Some(Incoming {
+            arriving: Arriving::new(opens.size, root, skipped),
+            opens,
+        });
+        Ok(())
+    }
+
+    fn anew(&self, opens: &Opens) -> Save {
+        Save::Begin {
+            key: opens.key,
+            size: opens.size,
+            offset: self.offset,
+        }
+    }
+
+    pub(super) fn chunk(&mut self, sealed: Vec<u8>, out: &mut Out) -> Result<(), End> {
+        let incoming = self.arriving.as_mut();
+        let incoming = incoming.ok_or(unfit("a chunk of no bundle"))?;
+        let pushed = incoming.arriving.push(&sealed);
+        pushed.ok_or(Fault::Bundle(Unreadable::Sealed))?;
+        out.push(Output::Save(Save::Spool(sealed)));
+        Ok(())
+    }
+
+    /// The signed root of the bundle that arrived.
+    pub(super) fn arrived(
+        &mut self,
+        pair: &Pair,
+        round: &Round,
+        signed: Signed<Shown>,
+        out: &mut Out,
+    ) -> Result<(), End> {
+        let Incoming { opens, arriving } =
+            self.arriving.take().ok_or(unfit("a root of no bundle"))?;
+        let root = arriving.root().ok_or(Fault::Bundle(Unreadable::Sealed))?;
+        let (handle, exchange) = round.at(opens.index).ok_or(Fault::Ours)?;
+        let shown = signed.verify(&pair.peer_key).map_err(Fault::from)?;
+        let expected = Shown {
+            federation: pair.federation,
+            exchange,
+            from: pair.peer.clone(),
+            to: pair.me.clone(),
+            match_id: round.match_id,
+            handle,
+            root,
+            key: opens.key,
+            size: opens.size,
+        };
+        if opens.skipped > 0 && shown.root != root {
+            // What was here of it did not survive: all of it must come again.
+            out.push(Output::Save(self.anew(&opens)));
+            return Err(Fault::Lost.into());
+        }
+        if shown != expected {
+            return Err(unfit("a commitment to another bundle than was sent"));
+        }
+        let theirs = Theirs {
+            shown: signed.hash(),
+            key: opens.key,
+            size: opens.size,
+            offset: self.offset,
+            found: None,
+        };
+        self.offset += sealed(opens.size);
+        self.theirs.push_back(theirs.clone());
+        self.arrived.push((theirs, signed));
+        Ok(())
+    }
+
+    /// What was ordered to be held is durable.
+    pub(super) fn holds(&mut self) -> Result<(), End> {
+        match std::mem::take(&mut self.holding) {
+            0 => Err(Fault::Ours.into()),
+            count => {
+                self.held += count;
+                Ok(())
+            }
+        }
+    }
+
+    /// The key of a bundle. One that came before a line was lost may come again.
+    pub(super) fn unlock(
+        &mut self,
+        round: &Round,
+        index: u32,
+        key: SecretKey,
+    ) -> Result<(), End> {
+        let next = self.unlocked_upto();
+        if index < next {
+            return Ok(());
+        }
+        let held = self.theirs(index).filter(|_| index < self.told);
+        let (Some(theirs), Some((_, exchange))) = (held, round.at(index)) else {
+            return Err(unfit("a key to a bundle that is not held"));
+        };
+        if index > next || key.commit(&exchange) != theirs.key {
+            return Err(unfit("another key than was committed to"));
+        }
+        self.keys.push_back(key);
+        Ok(())
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        unlocked: Vec<Unlocked>,
+        unreadable: Option<Unreadable>,
+    ) -> Result<(), End> {
+        let expected = std::mem::take(&mut self.opening);
+        if let Some(unreadable) = unreadable {
+            return Err(Fault::Bundle(unreadable).into());
+        }
+        if expected == 0 || unlocked.len() != expected as usize {
+            return Err(Fault::Ours.into());
+        }
+        self.opened += expected;
+        self.unlocked.extend(unlocked);
+        Ok(())
+    }
+
+    pub(super) fn filed(&mut self) -> Result<(), End> {
+        if self.filing.is_empty() {
+            return Err(Fault::Ours.into());
+        }
+        self.filed += u32::try_from(self.filing.len()).unwrap_or(0);
+        let wrong = |one: &&Unlocked| one.found.verdict == Verdict::WrongPerson;
+        let wrong = self.filing.iter().filter(wrong).count();
+        self.quarantined += u32::try_from(wrong).unwrap_or(0);
+        self.said.append(&mut self.filing);
+        Ok(())
+    }
+
+    pub(super) fn advance(&mut self, pair: &Pair, round: &Round, now: Timestamp, out: &mut Out) {
+        if self.holding == 0 && !self.arrived.is_empty() {
+            let some = self.arrived.len().min(MAX_STATED);
+            let some: Vec<_> = self.arrived.drain(..some).collect();
+            self.holding = u32::try_from(some.len()).unwrap_or(0);
+            out.push(Output::Load(Load::Hold(self.held, some)));
+        }
+        self.tell(round, pair, out);
+        if self.opening == 0 && !self.keys.is_empty() {
+            let locked: Vec<_> = std::mem::take(&mut self.keys)
+                .into_iter()
+                .zip(self.opened..)
+                .filter_map(|(key, index)| {
+                    let person = round.at(index)?;
+                    Some(Locked {
+                        index,
+                        exchange: person.1,
+                        handle: person.0,
+                        theirs: self.theirs(index)?.clone(),
+                        context: context(pair, round, &person, (&pair.peer, &pair.me)),
+                        key,
+                    })
+                })
+                .collect();
+            self.opening = u32::try_from(locked.len()).unwrap_or(0);
+            out.push(Output::Load(Load::Open(locked)));
+        }
+        if self.filing.is_empty() && !self.unlocked.is_empty() {
+            self.filing = std::mem::take(&mut self.unlocked);
+            out.push(Output::Load(Load::File(self.filing.clone())));
+        }
+        if !self.said.is_empty() {
+            let said = std::mem::take(&mut self.said).into_iter();
+            let said: Vec<_> = said
+                .map(|one| (one.locked.exchange, one.locked.theirs.shown, one.found))
+                .collect();
+            receipt(pair, round, self.receipted, &said, now, out);
+            self.receipted = self.filed;
+            self.forget();
+        }
+    }
+
+    /// Signs and sends what is held and was not said yet.
+    fn tell(&mut self, round: &Round, pair: &Pair, out: &mut Out) {
+        while self.told < self.held {
+            let upto = self.held.min(self.told + MAX_STATED as u32);
+            let bundles = (self.told..upto).filter_map(|index| Some(self.theirs(index)?.shown));
+            let held = Held {
+                round: round.id,
+                from: pair.me.clone(),
+                to: pair.peer.clone(),
+                first: self.told,
+                bundles: bundles.collect(),
+            };
+            let signed = Signed::sign(&held, &pair.key);
+            out.push(statement(&signed));
+            out.push(send(&Frame::Held(signed)));
+            self.told = upto;
+        }
+    }
+}
+
+/// Signs and sends receipts for what is filed, from the place `first` on.
+fn receipt(
+    pair: &Pair,
+    round: &Round,
+    first: u32,
+    filed: &[(ExchangeId, Hash, Found)],
+    now: Timestamp,
+    out: &mut Out,
+) {
+    for (part, first) in filed.chunks(MAX_STATED).zip((first..).step_by(MAX_STATED)) {
+        let receipts = Receipts {
+            round: round.id,
+            from: pair.me.clone(),
+            to: pair.peer.clone(),
+            first,
+            bundles: part.iter().map(|(_, shown, found)| (*shown, found.verdict)).collect(),
+            at: now,
+        };
+        let signed = Signed::sign(&receipts, &pair.key);
+        out.push(statement(&signed));
+        for (exchange, shown, found) in part {
+            out.push(Output::Record(Act::Received {
+                exchange: *exchange,
+                peer: pair.peer.clone(),
+                person: found.person,
+                commitment: *shown,
+                receipt: signed.hash(),
+                outcome: match found.verdict {
+                    Verdict::Opened => Outcome::Delivered(found.counts.clone()),
+                    Verdict::WrongPerson => Outcome::WrongPerson,
+                },
+            }));
+        }
+        out.push(send(&Frame::Receipts(signed)));
+    }
+}
