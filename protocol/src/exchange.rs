@@ -41,3 +41,5 @@ pub mod bundle;
 pub mod reconcile;
 pub mod request;
 pub mod review;
+#[cfg(test)]
+pub(crate) mod testing;

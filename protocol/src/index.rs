@@ -11,4 +11,4 @@ pub mod key;
 pub mod matching;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -2,17 +2,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::*;
-use crate::charter::Charter;
 use crate::crypto::hash;
 use crate::exchange::account::{Entry, Shown, Stage};
 use crate::exchange::answer::{Answer, RefusalCode, Reply, Verdict};
 use crate::exchange::bundle::{Content, Item, Manifest};
 use crate::exchange::review::{self, Review, WITHIN};
+use crate::exchange::testing::{defaults, pairs, pairs_with};
 use crate::ids::Fixed;
 use crate::limits::BUNDLE_CHUNK;
-use crate::member::MemberKind;
 use crate::offer::Offer;
-use crate::terms::Party;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -153,44 +151,6 @@ impl Side {
             length: self.plain.len() as u64,
         }
     }
-}
-
-fn pairs(offers: [Offer; 2]) -> (Pair, Pair) {
-    pairs_with(offers, [true; 2])
-}
-
-/// Two members, each with the bulk lane open to it or not.
-fn pairs_with(offers: [Offer; 2], bulk: [bool; 2]) -> (Pair, Pair) {
-    let codes: [OdsCode; 2] = ["RH8".parse().unwrap(), "L83024".parse().unwrap()];
-    let keys = [1, 2].map(|n| KeyPair::from_seed(&[n; 32]));
-    let seals = [3, 4].map(|n| Arc::new(SealSecret::from_seed(&[n; 32])));
-    let stewards = BTreeMap::from([(codes[0].clone(), keys[0].public())]);
-    let name = "Test".parse().unwrap();
-    let charter = Charter::first(name, Hash::new([0; 32]), stewards, 1, Timestamp(0));
-    let kinds = [MemberKind::AcuteTrust, MemberKind::GpPractice];
-    let party = |i: usize| Party {
-        code: &codes[i],
-        kind: kinds[i],
-        bulk: bulk[i],
-        offer: &offers[i],
-    };
-    let terms = Terms::between(party(0), party(1), &charter);
-    let pair = |me: usize, peer: usize| Pair {
-        federation: FederationId::new([9; 32]),
-        me: codes[me].clone(),
-        key: keys[me].clone(),
-        seal: Arc::clone(&seals[me]),
-        peer: codes[peer].clone(),
-        peer_key: keys[peer].public(),
-        peer_seal: seals[peer].public(),
-        terms: terms.clone(),
-        max_bundle: 10_000_000,
-    };
-    (pair(0, 1), pair(1, 0))
-}
-
-fn defaults() -> [Offer; 2] {
-    [MemberKind::AcuteTrust, MemberKind::GpPractice].map(Offer::default_for)
 }
 
 fn plan() -> Plan {

@@ -13,7 +13,7 @@ use crate::conversation::Output;
 use crate::crypto::seal::SecretKey;
 use crate::exchange::answer::Verdict;
 use crate::exchange::ask::{Fault, Pair};
-use crate::exchange::bundle::stream::{Arriving, Unreadable, chunks, sealed};
+use crate::exchange::bundle::stream::{self, Arriving, Unreadable, chunks};
 use crate::exchange::bundle::{self, Root, Shown};
 use crate::ids::{ExchangeId, Hash};
 use crate::journal::{Act, Outcome};
@@ -28,6 +28,8 @@ pub(super) struct Taking {
     theirs: VecDeque<Theirs>,
     base: u32,
     arriving: Option<Incoming>,
+    /// Whole, and without their signed roots yet: those follow once they are kept over there.
+    whole: VecDeque<Whole>,
     /// A part of the next one is in the spool.
     partial: Option<Partial>,
     /// Where the next one begins in the spool.
@@ -57,6 +59,12 @@ struct Incoming {
     arriving: Arriving,
 }
 
+struct Whole {
+    opens: Opens,
+    root: Hash,
+    offset: u64,
+}
+
 impl Taking {
     pub(super) fn again(theirs: Vec<Theirs>, partial: Option<Partial>) -> Self {
         let filed = theirs.iter().take_while(|one| one.found.is_some());
@@ -64,7 +72,7 @@ impl Taking {
         let filed = u32::try_from(filed.count()).unwrap_or(u32::MAX);
         let held = u32::try_from(theirs.len()).unwrap_or(u32::MAX);
         Self {
-            offset: theirs.last().map_or(0, |last| last.offset + sealed(last.size)),
+            offset: theirs.last().map_or(0, |last| last.offset + stream::sealed(last.size)),
             theirs: theirs.into(),
             partial,
             held,
@@ -130,12 +138,15 @@ impl Taking {
         opens: Opens,
         out: &mut Out,
     ) -> Result<(), End> {
-        let next = self.base + u32::try_from(self.theirs.len()).unwrap_or(u32::MAX);
+        let here = self.theirs.len() + self.whole.len();
+        let next = self.base + u32::try_from(here).unwrap_or(u32::MAX);
         if self.arriving.is_some() || opens.index != next || next >= round.len() {
             return Err(unfit("a bundle whose turn it is not"));
         }
         let unopened = self.theirs.iter().skip((self.unlocked_upto() - self.base) as usize);
-        let waiting = unopened.map(|theirs| theirs.size).sum::<u64>();
+        let unopened = unopened.map(|theirs| theirs.size);
+        let whole = self.whole.iter().map(|whole| whole.opens.size);
+        let waiting = unopened.chain(whole).sum::<u64>();
         if next >= self.receipted + AHEAD || waiting > AHEAD_BYTES {
             return Err(unfit("more bundles ahead than are agreed"));
         }
@@ -149,25 +160,18 @@ impl Taking {
             Some(part) if opens.skipped > 0 => (part.root, part.chunks),
             _ => (Root::default(), 0),
         };
-        if skipped != opens.skipped || skipped >= chunks(opens.size) {
+        if skipped != opens.skipped || skipped > chunks(opens.size) {
             return Err(unfit("chunks left out that are not here"));
         }
         if skipped == 0 {
-            out.push(Output::Save(self.anew(&opens)));
+            out.push(Output::Save(anew(&opens, self.offset)));
         }
         self.arriving = Some(Incoming {
             arriving: Arriving::new(opens.size, root, skipped),
             opens,
         });
+        self.is_whole();
         Ok(())
-    }
-
-    fn anew(&self, opens: &Opens) -> Save {
-        Save::Begin {
-            key: opens.key,
-            size: opens.size,
-            offset: self.offset,
-        }
     }
 
     pub(super) fn chunk(&mut self, sealed: Vec<u8>, out: &mut Out) -> Result<(), End> {
@@ -176,7 +180,23 @@ impl Taking {
         let pushed = incoming.arriving.push(&sealed);
         pushed.ok_or(Fault::Bundle(Unreadable::Sealed))?;
         out.push(Output::Save(Save::Spool(sealed)));
+        self.is_whole();
         Ok(())
+    }
+
+    /// What arrives may be here whole; its signed root follows.
+    fn is_whole(&mut self) {
+        let root = self.arriving.as_ref().and_then(|one| one.arriving.root());
+        let Some((root, one)) = root.zip(self.arriving.take_if(|_| root.is_some())) else {
+            return;
+        };
+        let offset = self.offset;
+        self.offset += stream::sealed(one.opens.size);
+        self.whole.push_back(Whole {
+            opens: one.opens,
+            root,
+            offset,
+        });
     }
 
     /// The signed root of the bundle that arrived.
@@ -187,9 +207,13 @@ impl Taking {
         signed: Signed<Shown>,
         out: &mut Out,
     ) -> Result<(), End> {
-        let Incoming { opens, arriving } =
-            self.arriving.take().ok_or(unfit("a root of no bundle"))?;
-        let root = arriving.root().ok_or(Fault::Bundle(Unreadable::Sealed))?;
+        let whole = self.whole.pop_front();
+        let whole = whole.ok_or(unfit("a root of no bundle"))?;
+        let Whole {
+            opens,
+            root,
+            offset,
+        } = whole;
         let (handle, exchange) = round.at(opens.index).ok_or(Fault::Ours)?;
         let shown = signed.verify(&pair.peer_key).map_err(Fault::from)?;
         let expected = Shown {
@@ -205,7 +229,7 @@ impl Taking {
         };
         if opens.skipped > 0 && shown.root != root {
             // What was here of it did not survive: all of it must come again.
-            out.push(Output::Save(self.anew(&opens)));
+            out.push(Output::Save(anew(&opens, offset)));
             return Err(Fault::Lost.into());
         }
         if shown != expected {
@@ -215,10 +239,9 @@ impl Taking {
             shown: signed.hash(),
             key: opens.key,
             size: opens.size,
-            offset: self.offset,
+            offset,
             found: None,
         };
-        self.offset += sealed(opens.size);
         self.theirs.push_back(theirs.clone());
         self.arrived.push((theirs, signed));
         Ok(())
@@ -382,5 +405,14 @@ fn receipt(
             }));
         }
         out.push(send(&Frame::Receipts(signed)));
+    }
+}
+
+/// The bundle begins there in the spool, and nothing of it is here.
+const fn anew(opens: &Opens, offset: u64) -> Save {
+    Save::Begin {
+        key: opens.key,
+        size: opens.size,
+        offset,
     }
 }
