@@ -8,7 +8,8 @@ use fairshare_protocol::control::Failure;
 use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, federation, find, import, index, init, join, journal, ledger,
-    matching, members, offer, peer, peers, received, reviews, run, standing, status, terms,
+    matching, members, offer, peer, peers, received, reconcile, reviews, run, standing, status,
+    terms,
     who_saw, withhold,
 };
 
@@ -57,6 +58,7 @@ pub enum Command {
     Index(index::IndexCommand),
     Find(find::Find),
     Ask(ask::Ask),
+    Reconcile(reconcile::Reconcile),
     #[command(subcommand)]
     Received(received::Received),
     WhoSaw(who_saw::WhoSaw),
@@ -92,6 +94,7 @@ impl Command {
             Self::Index(command) => command.run(client).await,
             Self::Find(command) => command.run(client).await,
             Self::Ask(command) => command.run(client).await,
+            Self::Reconcile(command) => command.run(client).await,
             Self::Received(command) => command.run(client).await,
             Self::WhoSaw(command) => command.run(client).await,
             Self::Reviews(command) => command.run(client).await,

@@ -21,6 +21,7 @@ pub mod peers;
 pub mod person;
 pub mod received;
 pub mod reviews;
+pub mod reconcile;
 pub mod run;
 pub mod standing;
 pub mod status;

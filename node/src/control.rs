@@ -29,6 +29,7 @@ mod members;
 mod naming;
 mod received;
 mod reviewing;
+mod reconciling;
 pub mod server;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,9 @@ pub async fn dispatch(
         Request::WhoSaw(question) => answer(who_saw::who_saw(node, question).await?),
         Request::Withhold(question) => answer(withholding::add(node, user, question).await?),
         Request::Release(question) => answer(withholding::release(node, user, question).await?),
+        Request::Reconcile(question) => {
+            answer(reconciling::reconcile(node, user, question, progress).await?)
+        }
         Request::Mask(question) => answer(withholding::mask(node, user, question).await?),
         Request::ListWithheld(_) => answer(withholding::list(node, user).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),

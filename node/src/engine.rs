@@ -17,6 +17,7 @@ pub mod keeping;
 pub mod ledger;
 pub mod matching;
 pub mod progress;
+pub mod reconcile;
 pub mod roster;
 pub mod sessions;
 pub mod showing;

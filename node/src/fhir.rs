@@ -21,6 +21,7 @@ pub use self::refusal::Refusal;
 pub use self::service::Mark;
 pub use self::subject::Subject;
 
+pub mod activity;
 pub mod attachment;
 pub mod bundle;
 pub mod export;

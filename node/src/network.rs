@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 pub use self::address::{AddressError, normal as normal_address};
-pub use self::frames::{FrameError, Frames};
+pub use self::frames::{FrameError, FrameReceiver, FrameSender, Frames};
 pub use self::peers::PeerState;
 use self::swarm::Command;
 

@@ -15,6 +15,7 @@ use crate::engine::coverage::Coverages;
 use crate::engine::drive::{self, now};
 use crate::engine::ledger::Ledgers;
 use crate::engine::progress::Progress;
+use crate::engine::reconcile::Reconciling;
 use crate::engine::turns::{Begun, Turns};
 use crate::home::keys::{self, Keys};
 use crate::home::reserve::Reserve;
@@ -27,6 +28,7 @@ use crate::store::exchanges::Exchanges;
 use crate::store::index::Index;
 use crate::store::records::Records;
 use crate::store::reviews::Reviews;
+use crate::store::rounds::Rounds;
 use crate::store::withheld::Withheld;
 use crate::store::{self, Store};
 
@@ -50,6 +52,10 @@ pub struct Node {
     pub ledgers: Ledgers,
     /// Emergencies to be reviewed.
     pub reviews: Reviews,
+    /// What rounds of a reconcile leave behind.
+    pub rounds: Rounds,
+    /// The rounds under way.
+    pub reconciling: Reconciling,
     /// People and their records.
     pub records: Records,
     /// Who and what stays home.
@@ -119,6 +125,8 @@ impl Node {
             exchanges: Exchanges::open(&store)?,
             ledgers: Ledgers::open(&store, &journal.lately())?,
             reviews: Reviews::open(&store)?,
+            rounds: Rounds::open(&store)?,
+            reconciling: Reconciling::default(),
             records: Records::open(&store)?,
             withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,

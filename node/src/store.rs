@@ -33,6 +33,7 @@ pub mod index;
 pub mod ledger;
 pub mod records;
 pub mod reviews;
+pub mod rounds;
 pub mod withheld;
 
 /// The version of the layout of the tables; a store of another version is refused.
@@ -41,6 +42,9 @@ pub const VERSION: u32 = 2;
 const CACHE: u64 = 64 * 1024 * 1024;
 /// The longest value of a table, in bytes; larger things are blobs.
 pub const MAX_VALUE: usize = 16 * 1024 * 1024;
+
+/// Rows changed in one go where they need not change together.
+const AT_ONCE: usize = 256;
 
 /// One node's store. Cheap to clone.
 #[derive(Clone)]
@@ -310,6 +314,38 @@ impl Table {
     /// How many values there are. Walks the table.
     pub fn count(&self) -> usize {
         self.tree.len()
+    }
+
+    /// Writes many values, a few at a time: sled holds every page it replaces until a batch is over.
+    ///
+    /// # Errors
+    /// If sled fails; some may then be written.
+    pub fn put_all<K: AsRef<[u8]>, T: Serialize>(
+        &self,
+        rows: impl IntoIterator<Item = (K, T)>,
+    ) -> Result<(), Error> {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut batch = self.batch();
+            for (key, value) in rows.by_ref().take(AT_ONCE) {
+                batch.put(key.as_ref(), &value);
+            }
+            batch.apply()?;
+        }
+        Ok(())
+    }
+
+    /// Removes many values, a few at a time.
+    ///
+    /// # Errors
+    /// If sled fails; some may then be removed.
+    pub fn remove_all(&self, keys: &[Vec<u8>]) -> Result<(), Error> {
+        for some in keys.chunks(AT_ONCE) {
+            let mut batch = self.batch();
+            some.iter().for_each(|key| batch.remove(key));
+            batch.apply()?;
+        }
+        Ok(())
     }
 
     /// Changes to this table that become visible together.

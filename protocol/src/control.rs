@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod node;
 pub mod offer;
 pub mod reviews;
+pub mod reconcile;
 pub mod roster;
 pub mod withholding;
 
@@ -94,6 +95,8 @@ requests! {
     ExportAdvert(index::ExportAdvert) -> index::ExportedAdvert,
     /// Ask peers about somebody.
     Ask(exchange::Ask) -> exchange::AskReport,
+    /// Show each other what is new of everybody both look after.
+    Reconcile(reconcile::Reconcile) -> reconcile::ReconcileReport,
     /// What was received.
     ListReceived(exchange::ListReceived) -> Vec<exchange::ReceivedBundle>,
     /// What is in a received bundle.

@@ -44,7 +44,8 @@ pub enum Output<C: Conversation + ?Sized> {
     /// Send one frame.
     Send(Vec<u8>),
     /// Fetch something from the store, or work something out off the loop; answered by one
-    /// [`Input::Loaded`]. At most one is outstanding at a time.
+    /// [`Input::Loaded`]. At most one is outstanding at a time, unless the conversation says
+    /// otherwise.
     Load(C::Load),
     /// The conversation is over.
     Close(C::Outcome),
@@ -55,9 +56,9 @@ pub trait Conversation {
     /// What it wants kept.
     type Save: std::fmt::Debug + Send;
     /// What it wants to know or have worked out.
-    type Load: std::fmt::Debug + Send;
+    type Load: std::fmt::Debug + Send + 'static;
     /// The answer to a `Load`.
-    type Fact: std::fmt::Debug + Send;
+    type Fact: std::fmt::Debug + Send + 'static;
     /// How it ends. Every end has a name.
     type Outcome: std::fmt::Debug + Send;
 

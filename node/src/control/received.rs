@@ -170,7 +170,7 @@ pub async fn export(
     let node = Arc::clone(node);
     blocking(move || {
         let bytes = write_new(&question.to, |out| {
-            let plain = node.store.blobs().open_blob(&received.plaintext)?;
+            let plain = received.plaintext.open(node.store.blobs())?;
             export::write(&received.filed, plain, out)
         })?;
         Ok(Exported {

@@ -25,7 +25,7 @@ use crate::import::day_of;
 use crate::network::Frames;
 use crate::node::Node;
 use crate::store::blobs;
-use crate::store::exchanges::{Kept, Received};
+use crate::store::exchanges::{Kept, Plaintext, Received};
 
 /// To find that there is nothing to show takes a multiple of this, so that how much is held of
 /// somebody of whom nothing is shown does not show.
@@ -175,6 +175,23 @@ pub fn subject(node: &Node, key: IndexKey) -> Result<Option<Subject>, Error> {
     }))
 }
 
+/// Whom a proven link is about. Who is held no more, or no longer in the index, looks on the wire
+/// like anybody there is nothing to show of: another answer would tell why.
+///
+/// # Errors
+/// If the store fails.
+pub fn linked(node: &Node, key: IndexKey) -> Result<Subject, Error> {
+    if let Some(subject) = subject(node, key)? {
+        return Ok(subject);
+    }
+    let person = looked_for(node, &key);
+    Ok(Subject {
+        person,
+        key,
+        commitment: node.exchanges.commit_to(person)?,
+    })
+}
+
 /// What one exchange needs of the node.
 struct Asking {
     node: Arc<Node>,
@@ -204,23 +221,9 @@ impl Asking {
         let index = &self.node.index;
         let found = index.person(&self.peer, &match_id, &handle)?;
         Ok(Case {
-            subject: found.map(|key| self.linked(key)).transpose()?,
+            subject: found.map(|key| linked(&self.node, key)).transpose()?,
             earlier: self.node.exchanges.executed(exchange)?,
             stopped: false,
-        })
-    }
-
-    /// Whom a proven link is about. Who is held no more, or no longer in the index, looks on the
-    /// wire like anybody there is nothing to show of: another answer would tell why.
-    fn linked(&self, key: IndexKey) -> Result<Subject, Error> {
-        if let Some(subject) = subject(&self.node, key)? {
-            return Ok(subject);
-        }
-        let person = looked_for(&self.node, &key);
-        Ok(Subject {
-            person,
-            key,
-            commitment: self.node.exchanges.commit_to(person)?,
         })
     }
 
@@ -288,7 +291,7 @@ impl Effects<Ask> for Asking {
                 let plaintext = self.finish_spool().await?;
                 let received = Received {
                     filed: *filed,
-                    plaintext,
+                    plaintext: Plaintext::Blob(plaintext),
                 };
                 if !self.node.exchanges.file(&received)? {
                     return Err(Error::Broken(

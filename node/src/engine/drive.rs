@@ -13,6 +13,8 @@ use crate::journal::{self, Journal};
 use crate::network::{self, Frames};
 use crate::store::{self, Store};
 
+pub mod duplex;
+
 /// This node's clock.
 pub fn now() -> Timestamp {
     SystemTime::now().into()

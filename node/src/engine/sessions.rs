@@ -11,7 +11,9 @@ use fairshare_protocol::wire;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{advert, asking, contact, copies, delta, joining, keeping, ledger, matching, roster};
+use super::{
+    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, reconcile, roster,
+};
 use crate::home::reserve;
 use crate::network::{Event, Frames, Network};
 use crate::node::Node;
@@ -44,6 +46,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                         }
                         node.stir.notify_one();
                         ledger::met(&node, &key);
+                        reconcile::go_on(&node, &key).await;
                     });
                 }
                 Some(Event::Incoming { peer, member, stream, frames }) => {
@@ -131,6 +134,10 @@ async fn incoming(
         wire::EXCHANGE => match asking::pair(node, roster, &code) {
             Ok(pair) => exchange(&code, asking::answer(node, pair, frames)).await,
             Err(why) => tracing::warn!(peer = %code, %why, "a peer asked without terms"),
+        },
+        wire::RECONCILE => match asking::pair(node, roster, &code) {
+            Ok(pair) => noted("reconcile", reconcile::answer(node, pair, frames)).await,
+            Err(why) => tracing::warn!(peer = %code, %why, "a peer proposed a round without terms"),
         },
         _ => {}
     }

@@ -4,10 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
 
 use fairshare_protocol::category::Category;
+use fairshare_protocol::crypto::hash;
 use fairshare_protocol::exchange::bundle::{Content, Item, Manifest};
+use fairshare_protocol::ids::Hash;
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::limits::BUNDLE_CHUNK;
 use fairshare_protocol::offer::{Label, Offer};
+use fairshare_protocol::time::Timestamp;
 
 use super::drive::{Error, now};
 use super::withholding::{self, Held, MASKED};
@@ -24,8 +27,13 @@ pub struct Bundle {
     pub counts: Vec<(Category, u32)>,
     /// Bytes of plaintext.
     pub length: u64,
+    /// Hash of its first bytes: the manifest with its length.
+    pub head: Hash,
     plain: Plain,
 }
+
+/// What may be shown of somebody: records about them, then those they reference; or why nothing is.
+type Shown = Result<Vec<(bool, Record)>, String>;
 
 /// What is shown of the person with this key, and how much that is; or why nothing is. Blocks.
 ///
@@ -39,7 +47,28 @@ pub fn prepare(
     person: &IndexKey,
     categories: &BTreeSet<Category>,
 ) -> Result<Result<Bundle, String>, Error> {
-    let records = &node.records;
+    match shown(node, person, categories)? {
+        Ok(records) => bundle(node, person, now(), records).map(Ok),
+        Err(why) => Ok(Err(why)),
+    }
+}
+
+/// What is shown of the person with this key in a round: an empty bundle if nothing is, whyever.
+/// Blocks.
+///
+/// # Errors
+/// If the store fails.
+pub fn prepare_round(
+    node: &Node,
+    person: &IndexKey,
+    categories: &BTreeSet<Category>,
+    as_of: Timestamp,
+) -> Result<Bundle, Error> {
+    let records = shown(node, person, categories)?.unwrap_or_default();
+    bundle(node, person, as_of, records)
+}
+
+fn shown(node: &Node, person: &IndexKey, categories: &BTreeSet<Category>) -> Result<Shown, Error> {
     let Held {
         records: mut held,
         home,
@@ -67,15 +96,23 @@ pub fn prepare(
     }
     let mut held: Vec<_> = held.into_iter().map(|(_, record)| record).collect();
     held.sort_by(|a, b| (a.category, &a.kind, &a.id).cmp(&(b.category, &b.kind, &b.id)));
-    let mut supporting = records.supporting_of(&held)?;
+    let mut supporting = node.records.supporting_of(&held)?;
     supporting.retain(|record| record.label.is_none_or(|label| opened(offer, label)));
     supporting.retain(|record| !record.marks.iter().any(|mark| masked.contains(mark)));
-
-    let mut items = Vec::new();
-    let mut bodies = VecDeque::new();
     let about = held.into_iter().map(|record| (true, record));
     let others = supporting.into_iter().map(|record| (false, record));
-    for (about, record) in about.chain(others) {
+    Ok(Ok(about.chain(others).collect()))
+}
+
+fn bundle(
+    node: &Node,
+    person: &IndexKey,
+    as_of: Timestamp,
+    records: Vec<(bool, Record)>,
+) -> Result<Bundle, Error> {
+    let mut items = Vec::new();
+    let mut bodies = VecDeque::new();
+    for (about, record) in records {
         items.push(item(about, &record));
         for attached in &record.attachments {
             items.push(Item {
@@ -93,7 +130,7 @@ pub fn prepare(
     }
     let manifest = Manifest {
         author: node.code().clone(),
-        as_of: now(),
+        as_of,
         subject: *person,
         items,
     };
@@ -102,15 +139,16 @@ pub fn prepare(
             "a person has more records than a bundle may have",
         ));
     };
-    Ok(Ok(Bundle {
+    Ok(Bundle {
         counts: manifest.counts(),
         length: head.len() as u64 + manifest.bodies(),
+        head: hash::bytes(&head),
         plain: Plain {
             now: Box::new(io::Cursor::new(head)),
             bodies,
-            records: records.clone(),
+            records: node.records.clone(),
         },
-    }))
+    })
 }
 
 fn item(about: bool, record: &Record) -> Item {

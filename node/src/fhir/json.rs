@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 /// One JSON value. Patient data: its `Debug` says only what shape it has.
 pub(crate) enum Json<'a> {
     Null,
-    Bool,
+    Bool(bool),
     /// The number, if it is a whole one that is not negative. Others are never looked at; the
     /// bytes keep them as they came.
     Number(Option<u64>),
@@ -74,7 +74,7 @@ impl fmt::Debug for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Null => "null",
-            Self::Bool => "boolean",
+            Self::Bool(_) => "boolean",
             Self::Number(_) => "number",
             Self::Text(_) => "string",
             Self::List(_) => "list",
@@ -102,8 +102,8 @@ impl<'de> Visitor<'de> for Any {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, truth: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(truth))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {

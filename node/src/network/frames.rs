@@ -82,10 +82,15 @@ impl Frames {
     pub async fn finish(&mut self) -> Result<(), FrameError> {
         self.out.finish().await
     }
+
+    /// Both halves, to send and to receive at the same time.
+    pub fn split(self) -> (FrameSender, FrameReceiver) {
+        (self.out, self.back)
+    }
 }
 
 /// The sending half of [`Frames`].
-struct FrameSender {
+pub struct FrameSender {
     write: futures::io::WriteHalf<Box<dyn Bytes>>,
     /// A frame went out in part, or not at all.
     broken: bool,
@@ -147,7 +152,7 @@ async fn paced(
 }
 
 /// The receiving half of [`Frames`].
-struct FrameReceiver {
+pub struct FrameReceiver {
     read: futures::io::ReadHalf<Box<dyn Bytes>>,
     head: [u8; 4],
     head_filled: usize,

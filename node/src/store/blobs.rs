@@ -23,6 +23,7 @@ use crate::home::reserve::Room;
 
 pub mod pack;
 pub mod pages;
+pub mod spool;
 
 /// First bytes of every blob: magic and version.
 const MAGIC: &[u8; 8] = b"FSBLOB\0\x01";

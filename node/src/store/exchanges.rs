@@ -1,6 +1,8 @@
 //! What exchanges leave behind: answers given, signed statements, bundles received, and the
 //! openings of the journal's commitments.
 
+use std::io::{self, Read};
+
 use fairshare_protocol::exchange::answer::Answer;
 use fairshare_protocol::exchange::ask::Filed;
 use fairshare_protocol::ids::{Commitment, ExchangeId, Hash, PersonId};
@@ -9,7 +11,9 @@ use fairshare_protocol::statement::Signed;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Store, Table, blobs};
+use super::blobs::spool::Spooled;
+use super::blobs::{self, Blobs};
+use super::{Error, Store, Table};
 
 pub mod copies;
 
@@ -43,7 +47,37 @@ pub struct Received {
     /// What is known of it.
     pub filed: Filed,
     /// Its plaintext as it was sealed: manifest with its length, bodies, padding.
-    pub plaintext: blobs::Key,
+    pub plaintext: Plaintext,
+}
+
+/// Where the plaintext of a received bundle lies. Whoever loses it has lost the bundle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Plaintext {
+    /// In a blob of its own.
+    Blob(blobs::Key),
+    /// In the spool of a round, as its sender sealed it.
+    Spooled(Spooled),
+}
+
+impl Plaintext {
+    /// Bytes, padding included.
+    pub const fn length(&self) -> u64 {
+        match self {
+            Self::Blob(key) => key.length,
+            Self::Spooled(spooled) => spooled.size,
+        }
+    }
+
+    /// Reads it from its beginning.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn open(&self, blobs: &Blobs) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Self::Blob(key) => Box::new(blobs.open_blob(key)?),
+            Self::Spooled(spooled) => Box::new(blobs.open_spooled(spooled)?),
+        })
+    }
 }
 
 impl Exchanges {
@@ -242,7 +276,7 @@ mod tests {
                 verdict: Verdict::Opened,
                 shown: Hash::new([3; 32]),
             };
-            let plaintext = blob.finish().unwrap();
+            let plaintext = Plaintext::Blob(blob.finish().unwrap());
             Received { filed, plaintext }
         };
         assert!(exchanges.file(&received("RH8", false)).unwrap());

@@ -162,25 +162,26 @@ impl Index {
         self.forget_steps(old)?;
         self.forget_pairs(old)?;
         let mut gone = Vec::new();
-        let mut links = self.links.batch();
+        let mut over = Vec::new();
         for row in self.links.scan::<links::Link>(b"") {
             let (key, (of, ..)) = row?;
             if old(of) {
                 gone.extend(key.get(..32).map(<[u8]>::to_vec));
-                links.remove(&key);
+                over.push(key);
             }
         }
-        links.apply()?;
+        self.links.remove_all(&over)?;
         gone.sort_unstable();
-        let mut linked = self.linked.batch();
+        gone.dedup();
+        over.clear();
         for row in self.linked.scan::<(MatchId, Handle)>(b"") {
             let (key, (match_id, _)) = row?;
             let of_gone = |of: &Vec<u8>| of.as_slice().cmp(match_id.as_bytes());
             if gone.binary_search_by(of_gone).is_ok() {
-                linked.remove(&key);
+                over.push(key);
             }
         }
-        linked.apply()?;
+        self.linked.remove_all(&over)?;
         self.store.commit_now()
     }
 

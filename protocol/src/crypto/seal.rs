@@ -54,7 +54,10 @@ impl SecretKey {
     /// A key made of this one for something that `parts` tell from all else: BLAKE3 in
     /// key-derivation mode.
     pub fn derive(&self, label: &str, parts: &[&[u8]]) -> Self {
-        let parts: Vec<&[u8]> = [&self.0[..]].into_iter().chain(parts.iter().copied()).collect();
+        let parts: Vec<&[u8]> = [&self.0[..]]
+            .into_iter()
+            .chain(parts.iter().copied())
+            .collect();
         Self(hash::parts(label, &parts).0.0)
     }
 

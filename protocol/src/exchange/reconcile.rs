@@ -228,12 +228,11 @@ impl Reconcile {
             (state, Input::Loaded(fact)) => self.loaded(state, fact, now, rng, out),
             (state, Input::Received(frame)) => {
                 self.heard = now;
-                let frame = codec::decode(&frame, MAX_BULK_FRAME).map_err(|error| {
-                    match frame.first() {
+                let frame =
+                    codec::decode(&frame, MAX_BULK_FRAME).map_err(|error| match frame.first() {
                         Some(kind) if *kind >= KINDS => Fault::Unsupported,
                         _ => error.into(),
-                    }
-                })?;
+                    })?;
                 self.received(state, frame, now, rng, out)
             }
         }
@@ -341,7 +340,10 @@ impl Reconcile {
 
     fn end(&mut self, how: End, out: &mut Out) {
         let said = match &how {
-            End::Stopped { why, by_peer: false } => Some(*why),
+            End::Stopped {
+                why,
+                by_peer: false,
+            } => Some(*why),
             End::Broken(Fault::Ours) => Some(Why::NotReasonablyAble),
             End::Broken(Fault::Lost | Fault::Silent) => None,
             End::Broken(_) => Some(Why::Refused),
@@ -370,6 +372,11 @@ impl Reconcile {
         let totals = self.totals;
         out.push(Output::Close(Ended { totals, how }));
     }
+}
+
+/// The frame by which a side says that there will be no round, or no more of one.
+pub fn stopped(why: Why) -> Vec<u8> {
+    codec::encode(&Frame::Stopped(why))
 }
 
 fn send(frame: &Frame) -> Output<Reconcile> {

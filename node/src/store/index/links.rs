@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use fairshare_protocol::ids::{Handle, MatchId, OdsCode};
+use fairshare_protocol::ids::{Fixed, Handle, MatchId, OdsCode};
 use fairshare_protocol::index::advert::own::{Own, Slot};
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::index::matching::links::{Matched, Tables};
@@ -33,27 +33,35 @@ impl Index {
         if before.is_some_and(|before| before.match_id == matched.match_id) {
             return Ok(());
         }
-        let mut links = self.links.batch();
-        let mut linked = self.linked.batch();
-        for key in self.linked.keys(&peer_key(&matched.peer)) {
-            linked.remove(&key?);
-        }
-        for link in &matched.links {
-            let person = match own.slot(link.position) {
-                Some(Slot::Person(number)) => people.get(number as usize),
-                _ => None,
-            };
-            let person = person.ok_or(Error::Shape { table: "adverts" })?;
-            links.put(
-                &handle_key(&matched.match_id, &link.handle),
-                &(with.epoch, &matched.peer, person),
-            );
-            let name = self.person_key(person, &matched.peer);
-            linked.put(&name, &(matched.match_id, link.handle));
-        }
+        let person_of = |position| match own.slot(position) {
+            Some(Slot::Person(number)) => people.get(number as usize),
+            _ => None,
+        };
+        let found = matched.links.iter().map(|link| {
+            let person = person_of(link.position).ok_or(Error::Shape { table: "adverts" })?;
+            Ok((person, link.handle))
+        });
+        let found = found.collect::<Result<Vec<_>, Error>>()?;
         // A handle that resolves before it is offered does no harm; the other way round it would.
-        links.apply()?;
-        linked.apply()?;
+        self.links.put_all(found.iter().map(|(person, handle)| {
+            let key = handle_key(&matched.match_id, handle);
+            (key, (with.epoch, &matched.peer, *person))
+        }))?;
+        self.linked.put_all(found.iter().map(|(person, handle)| {
+            let name = self.person_key(person, &matched.peer);
+            (name, (matched.match_id, *handle))
+        }))?;
+        let mut gone = Vec::new();
+        for row in self
+            .linked
+            .scan::<(MatchId, Handle)>(&peer_key(&matched.peer))
+        {
+            let (key, (of, _)) = row?;
+            if of != matched.match_id {
+                gone.push(key);
+            }
+        }
+        self.linked.remove_all(&gone)?;
         self.keep_matched(&matched.peer, with)?;
         // Last: who finds it takes the match for finished.
         self.pair_up(&matched.peer, with, length, tables)
@@ -110,6 +118,27 @@ impl Index {
     ) -> Result<Option<IndexKey>, Error> {
         let found = self.links.load::<Link>(&handle_key(match_id, handle))?;
         Ok(found.and_then(|(_, of, person)| (of == *peer).then_some(person)))
+    }
+
+    /// Everybody linked with this peer by one match, and the handles they have in it.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn people(
+        &self,
+        peer: &OdsCode,
+        match_id: &MatchId,
+    ) -> Result<Vec<(Handle, IndexKey)>, Error> {
+        let mut people = Vec::new();
+        for pair in self.links.scan::<Link>(match_id.as_bytes()) {
+            let (key, (_, of, person)) = pair?;
+            if let Some(handle) = key.get(32..).and_then(|rest| rest.first_chunk())
+                && of == *peer
+            {
+                people.push((Handle(Fixed(*handle)), person));
+            }
+        }
+        Ok(people)
     }
 
     /// The name to use for a person with this peer, if they are linked.

@@ -165,6 +165,20 @@ impl Records {
         Ok(current.collect())
     }
 
+    /// The last import that brought or changed anything of a person; 0 if none did.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn newest_of(&self, person: &PersonId) -> Result<u64, Error> {
+        let visible = self.visible();
+        let mut newest = 0;
+        for key in self.inner().tables.records.keys(&person.0.0) {
+            let (_, import) = split_key(&key?[16..]);
+            newest = newest.max(if import <= visible { import } else { 0 });
+        }
+        Ok(newest)
+    }
+
     /// The people ever known through a service of this mark.
     pub(crate) fn served(&self, mark: &Named) -> Result<Vec<PersonId>, Error> {
         let visible = self.visible();

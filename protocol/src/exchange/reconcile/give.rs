@@ -75,20 +75,18 @@ impl Giving {
     }
 
     /// Goes on from where the other side stands.
-    pub(super) fn go_on(
-        &mut self,
-        round: &Round,
-        stand: &Stand,
-        out: &mut Out,
-    ) -> Result<(), End> {
+    pub(super) fn go_on(&mut self, round: &Round, stand: &Stand, out: &mut Out) -> Result<(), End> {
         if stand.opened < self.given.receipted {
-            return Err(unfit("the other side stands before what it gave receipts for"));
+            return Err(unfit(
+                "the other side stands before what it gave receipts for",
+            ));
         }
         if stand.held > self.next() {
             return Err(unfit("the other side has more than left here"));
         }
         // What it does not hold is made again; of the same plaintext comes the same ciphertext.
-        self.ours.truncate((stand.held - self.given.receipted) as usize);
+        self.ours
+            .truncate((stand.held - self.given.receipted) as usize);
         self.partial = stand.partial;
         // Keys that left and were not heard leave again; that some left may have been forgotten.
         self.given.released = self.given.released.max(stand.opened).min(stand.held);

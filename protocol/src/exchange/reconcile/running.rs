@@ -63,7 +63,13 @@ impl Running {
     }
 
     /// Goes on from where the other side stands.
-    pub(super) fn go_on(&mut self, pair: &Pair, stand: Stand, now: Timestamp, out: &mut Out) -> Result<(), End> {
+    pub(super) fn go_on(
+        &mut self,
+        pair: &Pair,
+        stand: Stand,
+        now: Timestamp,
+        out: &mut Out,
+    ) -> Result<(), End> {
         if stand.held > self.round.len() || stand.opened > stand.held {
             return Err(unfit("a place in the round that cannot be"));
         }
@@ -166,5 +172,12 @@ pub(super) fn context(
     (handle, exchange): &(Handle, ExchangeId),
     (from, to): (&OdsCode, &OdsCode),
 ) -> Hash {
-    bundle::context(&pair.federation, exchange, from, to, &round.match_id, handle)
+    bundle::context(
+        &pair.federation,
+        exchange,
+        from,
+        to,
+        &round.match_id,
+        handle,
+    )
 }

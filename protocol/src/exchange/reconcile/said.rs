@@ -106,7 +106,10 @@ pub fn commit(round: &RoundId, nonce: &Nonce) -> Hash {
 /// The people in the order drawn by both nonces, and whether the proposer's first key leaves first.
 pub fn draw(round: &RoundId, nonces: [&Nonce; 2], mut people: Vec<Handle>) -> (Vec<Handle>, bool) {
     let [proposer, other] = nonces;
-    let seed = hash::parts("round order", &[round.as_bytes(), proposer.as_bytes(), other.as_bytes()]);
+    let seed = hash::parts(
+        "round order",
+        &[round.as_bytes(), proposer.as_bytes(), other.as_bytes()],
+    );
     people.sort_by_cached_key(|handle| hash::keyed(&seed, &handle.0.0));
     (people, seed.as_bytes()[0] & 1 == 0)
 }

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use super::frame::{Frame, Opens, Stand};
-use super::orders::{Found, Load, Locked, Partial, Round, Save, Theirs, Unlocked};
 use super::give::statement;
+use super::orders::{Found, Load, Locked, Partial, Round, Save, Theirs, Unlocked};
 use super::running::context;
 use super::said::{Held, Receipts};
 use super::{End, Out, send, unfit};
@@ -72,7 +72,9 @@ impl Taking {
         let filed = u32::try_from(filed.count()).unwrap_or(u32::MAX);
         let held = u32::try_from(theirs.len()).unwrap_or(u32::MAX);
         Self {
-            offset: theirs.last().map_or(0, |last| last.offset + stream::sealed(last.size)),
+            offset: theirs
+                .last()
+                .map_or(0, |last| last.offset + stream::sealed(last.size)),
             theirs: theirs.into(),
             partial,
             held,
@@ -86,7 +88,9 @@ impl Taking {
 
     /// What of the next bundle is here.
     pub(super) fn partial(&self) -> Option<(Hash, u64)> {
-        self.partial.as_ref().map(|partial| (partial.key, partial.chunks))
+        self.partial
+            .as_ref()
+            .map(|partial| (partial.key, partial.chunks))
     }
 
     fn theirs(&self, index: u32) -> Option<&Theirs> {
@@ -143,7 +147,10 @@ impl Taking {
         if self.arriving.is_some() || opens.index != next || next >= round.len() {
             return Err(unfit("a bundle whose turn it is not"));
         }
-        let unopened = self.theirs.iter().skip((self.unlocked_upto() - self.base) as usize);
+        let unopened = self
+            .theirs
+            .iter()
+            .skip((self.unlocked_upto() - self.base) as usize);
         let unopened = unopened.map(|theirs| theirs.size);
         let whole = self.whole.iter().map(|whole| whole.opens.size);
         let waiting = unopened.chain(whole).sum::<u64>();
@@ -259,12 +266,7 @@ impl Taking {
     }
 
     /// The key of a bundle. One that came before a line was lost may come again.
-    pub(super) fn unlock(
-        &mut self,
-        round: &Round,
-        index: u32,
-        key: SecretKey,
-    ) -> Result<(), End> {
+    pub(super) fn unlock(&mut self, round: &Round, index: u32, key: SecretKey) -> Result<(), End> {
         let next = self.unlocked_upto();
         if index < next {
             return Ok(());
@@ -386,7 +388,10 @@ fn receipt(
             from: pair.me.clone(),
             to: pair.peer.clone(),
             first,
-            bundles: part.iter().map(|(_, shown, found)| (*shown, found.verdict)).collect(),
+            bundles: part
+                .iter()
+                .map(|(_, shown, found)| (*shown, found.verdict))
+                .collect(),
             at: now,
         };
         let signed = Signed::sign(&receipts, &pair.key);

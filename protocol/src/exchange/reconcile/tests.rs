@@ -56,17 +56,28 @@ impl Disk {
     fn kept(&self) -> Option<Box<Kept>> {
         let round = self.round.clone()?;
         let next = self.theirs.last().map_or(0, |t| t.offset + sealed(t.size));
-        let partial = self.begun.filter(|(_, _, at)| *at == next && self.end() > next);
+        let partial = self
+            .begun
+            .filter(|(_, _, at)| *at == next && self.end() > next);
         Some(Box::new(Kept {
             round,
             given: self.given,
-            ours: self.ours.range(self.given.receipted..).map(|(_, ours)| ours.clone()).collect(),
+            ours: self
+                .ours
+                .range(self.given.receipted..)
+                .map(|(_, ours)| ours.clone())
+                .collect(),
             theirs: self.theirs.clone(),
             partial: partial.map(|(key, size, at)| {
                 let mut root = Root::default();
                 let chunks = self.spool.range(at..);
                 chunks.clone().for_each(|(_, chunk)| root.add(chunk));
-                Partial { key, size, chunks: chunks.count() as u64, root }
+                Partial {
+                    key,
+                    size,
+                    chunks: chunks.count() as u64,
+                    root,
+                }
             }),
         }))
     }
@@ -108,7 +119,9 @@ impl Side {
 
     fn active(&self) -> Vec<(Handle, bool)> {
         let active = self.known.iter().filter(|(_, known)| known.active);
-        active.map(|(handle, known)| (*handle, known.news)).collect()
+        active
+            .map(|(handle, known)| (*handle, known.news))
+            .collect()
     }
 
     /// A new conversation: the machine goes on with what is kept, or begins.
@@ -160,8 +173,14 @@ impl Side {
     fn check_key(&self, index: u32) {
         let (_, exchange) = self.disk.round.as_ref().unwrap().at(index).unwrap();
         let shown = |act: &Act| matches!(act, Act::Shown { exchange: e, .. } if *e == exchange);
-        assert!(self.durable.acts.iter().any(shown), "a key left unjournaled");
-        assert!(self.released <= self.opened + 1, "more than one bundle ahead");
+        assert!(
+            self.durable.acts.iter().any(shown),
+            "a key left unjournaled"
+        );
+        assert!(
+            self.released <= self.opened + 1,
+            "more than one bundle ahead"
+        );
     }
 
     fn save(&mut self, save: Save) {
@@ -170,7 +189,13 @@ impl Side {
             Save::Round(round) => {
                 let (acts, filed) = (disk.acts.clone(), disk.filed.clone());
                 let over = disk.over.clone();
-                *disk = Disk { round: Some(*round), acts, filed, over, ..Disk::default() };
+                *disk = Disk {
+                    round: Some(*round),
+                    acts,
+                    filed,
+                    over,
+                    ..Disk::default()
+                };
                 (self.released, self.opened) = (0, 0);
             }
             Save::Statement(..) => {}
@@ -220,14 +245,19 @@ impl Side {
             }
             Load::Hold(first, theirs) => {
                 assert_eq!(self.disk.theirs.len(), first as usize);
-                self.disk.theirs.extend(theirs.into_iter().map(|(theirs, _)| theirs));
+                self.disk
+                    .theirs
+                    .extend(theirs.into_iter().map(|(theirs, _)| theirs));
                 self.durable = self.disk.clone();
                 Fact::Held
             }
             Load::Open(locked) => self.open(locked),
             Load::File(unlocked) => {
                 for one in unlocked {
-                    let filed = (one.manifest.items[0].hash.as_bytes().to_vec(), one.found.verdict);
+                    let filed = (
+                        one.manifest.items[0].hash.as_bytes().to_vec(),
+                        one.found.verdict,
+                    );
                     let exchange = one.locked.exchange;
                     let before = self.disk.filed.insert(exchange, filed.clone());
                     assert!(before.is_none_or(|before| before == filed), "filed twice");
@@ -277,7 +307,11 @@ impl Side {
                 counts: manifest.counts(),
                 person: Commitment(Fixed(one.handle.0.0)),
             };
-            unlocked.push(Unlocked { locked: one, manifest, found });
+            unlocked.push(Unlocked {
+                locked: one,
+                manifest,
+                found,
+            });
         }
         Fact::Opened(unlocked, None)
     }
@@ -309,7 +343,11 @@ fn sides(count: u32) -> [Side; 2] {
         all.map(|(key, number)| {
             let handle = Handle(hash::bytes(&number.to_le_bytes()).0);
             // Every seventh bundle has several chunks.
-            let long = if number % 7 == 3 { 3 * BUNDLE_CHUNK } else { 40 };
+            let long = if number % 7 == 3 {
+                3 * BUNDLE_CHUNK
+            } else {
+                40
+            };
             let known = Known {
                 key,
                 active: true,
@@ -356,7 +394,11 @@ fn run(
                 break;
             }
         } else if sides.iter().all(|side| {
-            side.sent.is_empty() && side.loads.iter().all(|load| matches!(load, Load::Cancellation))
+            side.sent.is_empty()
+                && side
+                    .loads
+                    .iter()
+                    .all(|load| matches!(load, Load::Cancellation))
         }) {
             waited = true;
             break;
@@ -424,7 +466,10 @@ fn keys_leave_in_the_order_that_keeps_both_one_ahead_at_most() {
         Some(vec![frame])
     });
     let leads = keys[0].0;
-    let turns: Vec<_> = keys.chunk_by(|one, other| one.0 == other.0).map(<[_]>::len).collect();
+    let turns: Vec<_> = keys
+        .chunk_by(|one, other| one.0 == other.0)
+        .map(<[_]>::len)
+        .collect();
     // A1 | B1 B2 | A2 A3 | …: two at most, and whoever leads begins with one.
     assert_eq!(turns[0], 1);
     assert!(turns.iter().all(|turn| *turn <= 2), "{turns:?}");
@@ -485,13 +530,26 @@ fn an_operator_calls_it_off_and_the_other_side_hears_so() {
         frames += 1;
         (frames < 200).then(|| vec![frame])
     });
-    assert!(sides.iter().all(|side| side.ended.as_ref().unwrap().how.goes_on()));
+    assert!(
+        sides
+            .iter()
+            .all(|side| side.ended.as_ref().unwrap().how.goes_on())
+    );
     sides[0].begin(true, rng);
     sides[0].feed(Input::Loaded(Fact::Cancelled), rng);
     let ended = sides[0].ended.clone().unwrap();
     let by_peer = false;
-    assert_eq!(ended.how, End::Stopped { why: Why::Cancelled, by_peer });
+    assert_eq!(
+        ended.how,
+        End::Stopped {
+            why: Why::Cancelled,
+            by_peer
+        }
+    );
     assert_eq!(sides[0].disk.over.len(), 1);
     let last = sides[0].sent.pop_back().unwrap();
-    assert_eq!(codec::decode(&last, 100), Ok(Frame::Stopped(Why::Cancelled)));
+    assert_eq!(
+        codec::decode(&last, 100),
+        Ok(Frame::Stopped(Why::Cancelled))
+    );
 }

@@ -1,0 +1,387 @@
+//! What a round needs of the node.
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fairshare_protocol::category::Purpose;
+use fairshare_protocol::codec::{self, Bytes};
+use fairshare_protocol::exchange::answer::Verdict;
+use fairshare_protocol::exchange::ask::Filed;
+use fairshare_protocol::exchange::bundle::Shown;
+use fairshare_protocol::exchange::bundle::stream::Sealing;
+use fairshare_protocol::exchange::reconcile::Reconcile;
+use fairshare_protocol::exchange::reconcile::frame::Why;
+use fairshare_protocol::exchange::reconcile::orders::{
+    Fact, Found, Given, Kept, Load, Locked, Ours, Prepared, Save, Theirs, Unlocked,
+};
+use fairshare_protocol::ids::{Hash, MatchId, OdsCode, RoundId};
+use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::statement::Signed;
+use tokio::task::spawn_blocking;
+
+use super::{Going, named, people};
+use crate::engine::asking::linked;
+use crate::engine::drive::duplex::Parallel;
+use crate::engine::drive::{Error, now};
+use crate::engine::showing::{self, Bundle};
+use crate::fhir::export;
+use crate::import::day_of;
+use crate::node::Node;
+use crate::store::blobs::spool::{self, Spooled};
+use crate::store::exchanges::{self, Plaintext, Received};
+use crate::store::rounds::Row;
+
+/// The kind under which statements of rounds are kept, beside those of asks.
+const ROUND: u8 = 64;
+
+/// What one conversation about a round needs of its node.
+pub(super) struct Rounding {
+    node: Arc<Node>,
+    peer: OdsCode,
+    going: Arc<Going>,
+    at: Mutex<At>,
+    bundle: Mutex<Option<Bundle>>,
+}
+
+/// Where the conversation is.
+#[derive(Default)]
+struct At {
+    row: Option<Row>,
+    spool: Option<spool::Writer>,
+    given: Given,
+    /// The last imports in the bundles that are prepared and not kept yet.
+    imports: VecDeque<u64>,
+}
+
+const NO_ROUND: Error = Error::Broken("something of a round came before the round");
+
+impl Rounding {
+    pub(super) fn new(node: &Arc<Node>, peer: OdsCode, going: Arc<Going>) -> Self {
+        Self {
+            node: Arc::clone(node),
+            peer,
+            going,
+            at: Mutex::default(),
+            bundle: Mutex::default(),
+        }
+    }
+
+    fn at(&self) -> MutexGuard<'_, At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn row(&self) -> Result<Row, Error> {
+        self.at().row.clone().ok_or(NO_ROUND)
+    }
+
+    fn id(&self) -> Result<RoundId, Error> {
+        self.at()
+            .row
+            .as_ref()
+            .map(|row| row.round.id)
+            .ok_or(NO_ROUND)
+    }
+
+    /// All that is kept of a round; what comes next follows it in the spool.
+    pub(super) async fn recall(self: &Arc<Self>, row: Row) -> Result<Kept, Error> {
+        let this = Arc::clone(self);
+        spawn_blocking(move || {
+            let kept = this.node.rounds.kept(&row)?;
+            let mut spool = this.node.store.blobs().open_spool(&row.spool)?;
+            let last = kept.theirs.last();
+            let next = last.map_or(0, |last| last.offset + sealed(last.size));
+            let here = kept.partial.as_ref().map_or(0, |partial| {
+                let whole = CHUNK * partial.chunks;
+                whole.min(sealed(partial.size))
+            });
+            spool.begin(next + here)?;
+            this.count(&kept);
+            *this.at() = At {
+                given: kept.given,
+                spool: Some(spool),
+                row: Some(row),
+                imports: VecDeque::new(),
+            };
+            Ok(kept)
+        })
+        .await?
+    }
+
+    fn count(&self, kept: &Kept) {
+        let filed = kept.theirs.iter().filter(|theirs| theirs.found.is_some());
+        self.going.people.store(kept.round.len(), Ordering::Relaxed);
+        self.going
+            .given
+            .store(kept.given.released, Ordering::Relaxed);
+        // At most as many as there are people.
+        let filed = u32::try_from(filed.count()).unwrap_or(u32::MAX);
+        self.going.taken.store(filed, Ordering::Relaxed);
+    }
+
+    fn keep(&self, round: &RoundId, hash: &Hash, bytes: Vec<u8>) -> Result<(), Error> {
+        let kept = exchanges::Kept {
+            exchange: named(round),
+            kind: ROUND,
+            bytes: Bytes(bytes),
+        };
+        Ok(self.node.exchanges.keep(hash, &kept)?)
+    }
+
+    /// Those for whom there are receipts now have been shown all there was.
+    fn give(&self, given: Given) -> Result<(), Error> {
+        let (row, before) = {
+            let mut at = self.at();
+            let before = std::mem::replace(&mut at.given, given);
+            (at.row.clone().ok_or(NO_ROUND)?, before)
+        };
+        self.going.given.store(given.released, Ordering::Relaxed);
+        let round = &row.round;
+        self.node.rounds.give(&round.id, &given)?;
+        for index in before.receipted..given.receipted {
+            let ours = self.node.rounds.ours(&round.id, index)?;
+            if let (Some((_, import)), Some((handle, _))) = (ours, round.at(index))
+                && let Some(person) =
+                    self.node
+                        .index
+                        .person(&self.peer, &round.match_id, &handle)?
+            {
+                self.node.rounds.show(&self.peer, &person, import)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn people(&self, match_id: &MatchId) -> Result<Fact, Error> {
+        let matched = self.node.index.matched(&self.peer)?;
+        if matched.is_none_or(|with| with.match_id != *match_id) {
+            return Ok(Fact::People(Err(Why::NotMatched)));
+        }
+        let people = people::active(&self.node, &self.peer, match_id)?;
+        Ok(Fact::People(Ok(people.listed())))
+    }
+
+    /// Whom a handle of the round names here.
+    fn person(&self, handle: &fairshare_protocol::ids::Handle) -> Result<IndexKey, Error> {
+        let row = self.row()?;
+        let person = self
+            .node
+            .index
+            .person(&self.peer, &row.round.match_id, handle)?;
+        person.ok_or(Error::Broken("a handle of a round names nobody any more"))
+    }
+
+    fn prepare(&self, load: Load) -> Result<Fact, Error> {
+        let Load::Prepare {
+            handle,
+            categories,
+            at,
+            ..
+        } = load
+        else {
+            return Err(Error::Broken("something else was to be prepared"));
+        };
+        let person = self.person(&handle)?;
+        let import = self.node.records.visible();
+        let bundle = showing::prepare_round(&self.node, &person, &categories, at)?;
+        let subject = linked(&self.node, person)?;
+        let prepared = Prepared {
+            counts: bundle.counts.clone(),
+            length: bundle.length,
+            head: bundle.head,
+            person: subject.commitment,
+        };
+        self.at().imports.push_back(import);
+        *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = Some(bundle);
+        Ok(Fact::Prepared(prepared))
+    }
+
+    fn seal(&self, mut sealing: Box<Sealing>) -> Fact {
+        let mut bundle = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
+        let plain = bundle.as_mut().map(Bundle::chunk);
+        let chunk = match plain {
+            Some(Ok(plain)) => sealing.seal(plain),
+            Some(Err(error)) => {
+                tracing::error!(%error, "a bundle could not be read");
+                None
+            }
+            None => None,
+        };
+        Fact::Sealed(sealing, chunk)
+    }
+
+    fn keep_ours(&self, first: u32, all: &[Ours]) -> Result<(), Error> {
+        let id = self.id()?;
+        for (ours, index) in all.iter().zip(first..) {
+            let import = self.at().imports.pop_front().unwrap_or(0);
+            self.keep(&id, &ours.shown.hash(), codec::encode(&ours.shown))?;
+            self.node.rounds.keep(&id, index, &(ours.clone(), import))?;
+        }
+        Ok(())
+    }
+
+    fn hold(&self, first: u32, all: &[(Theirs, Signed<Shown>)]) -> Result<(), Error> {
+        let id = self.id()?;
+        let spool = self.at().spool.as_ref().map(spool::Writer::handle);
+        spool.ok_or(NO_ROUND)??.sync_data()?;
+        for ((theirs, shown), index) in all.iter().zip(first..) {
+            self.keep(&id, &theirs.shown, codec::encode(shown))?;
+            self.node.rounds.hold(&id, index, theirs)?;
+        }
+        Ok(())
+    }
+
+    fn spooled(&self, locked: &Locked) -> Result<Spooled, Error> {
+        Ok(Spooled {
+            spool: self.row()?.spool,
+            offset: locked.theirs.offset,
+            size: locked.theirs.size,
+            key: locked.key.clone(),
+            context: locked.context,
+        })
+    }
+
+    fn open(&self, all: Vec<Locked>) -> Result<Fact, Error> {
+        let mut unlocked = Vec::new();
+        for locked in all {
+            let person = self.person(&locked.handle)?;
+            let mut reader = self
+                .node
+                .store
+                .blobs()
+                .open_spooled(&self.spooled(&locked)?)?;
+            // Read once: whether it is a bundle at all shows at its end.
+            let about = export::is_about(reader.by_ref(), &person, day_of(now()));
+            let manifest = match reader.finish()? {
+                Ok(manifest) => manifest,
+                Err(unreadable) => return Ok(Fact::Opened(unlocked, Some(unreadable))),
+            };
+            let ours = manifest.subject == person && manifest.author == self.peer && about?;
+            let found = Found {
+                verdict: match ours {
+                    true => Verdict::Opened,
+                    false => Verdict::WrongPerson,
+                },
+                counts: manifest.counts(),
+                person: linked(&self.node, person)?.commitment,
+            };
+            unlocked.push(Unlocked {
+                locked,
+                manifest,
+                found,
+            });
+        }
+        Ok(Fact::Opened(unlocked, None))
+    }
+
+    fn file(&self, all: Vec<Unlocked>) -> Result<(), Error> {
+        let id = self.id()?;
+        for one in all {
+            let person = linked(&self.node, self.person(&one.locked.handle)?)?.person;
+            let plaintext = Plaintext::Spooled(self.spooled(&one.locked)?);
+            let received = Received {
+                filed: Filed {
+                    exchange: one.locked.exchange,
+                    from: self.peer.clone(),
+                    person,
+                    commitment: one.found.person,
+                    purpose: Purpose::SharedCare,
+                    at: now(),
+                    in_return: false,
+                    manifest: one.manifest,
+                    verdict: one.found.verdict,
+                    shown: one.locked.theirs.shown,
+                },
+                plaintext,
+            };
+            // Filed before, if a line was lost just then.
+            self.node.exchanges.file(&received)?;
+            self.node.rounds.found(&id, one.locked.index, one.found)?;
+            self.going.taken.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a whole chunk of ciphertext.
+const CHUNK: u64 =
+    (fairshare_protocol::limits::BUNDLE_CHUNK + fairshare_protocol::crypto::seal::TAG) as u64;
+
+const fn sealed(size: u64) -> u64 {
+    fairshare_protocol::exchange::bundle::stream::sealed(size)
+}
+
+impl Parallel<Reconcile> for Rounding {
+    fn save(&self, save: Save) -> Result<(), Error> {
+        match save {
+            Save::Round(round) => {
+                let row = self.node.rounds.begin(&round)?;
+                let spool = self.node.store.blobs().open_spool(&row.spool)?;
+                self.going.people.store(round.len(), Ordering::Relaxed);
+                let mut at = self.at();
+                at.spool = Some(spool);
+                at.row = Some(row);
+            }
+            Save::Statement(hash, bytes) => {
+                // What is said before there is a round is kept under the name of none.
+                let id = self.id().unwrap_or(RoundId::new([0; 16]));
+                self.keep(&id, &hash, bytes)?;
+            }
+            Save::Given(given) => self.give(given)?,
+            Save::Begin { key, size, offset } => {
+                let id = self.id()?;
+                self.at().spool.as_mut().ok_or(NO_ROUND)?.begin(offset)?;
+                self.node.rounds.begun(&id, &(key, size, offset))?;
+            }
+            Save::Spool(chunk) => self.at().spool.as_mut().ok_or(NO_ROUND)?.add(&chunk)?,
+            Save::Over => self.node.rounds.end(&self.id()?)?,
+        }
+        Ok(())
+    }
+
+    fn is_lasting(save: &Save) -> bool {
+        matches!(save, Save::Round(_) | Save::Over)
+    }
+
+    fn is_bulk(load: &Load) -> bool {
+        matches!(load, Load::Seal(_))
+    }
+
+    async fn load(self: Arc<Self>, load: Load) -> Result<Fact, Error> {
+        let this = Arc::clone(&self);
+        match load {
+            Load::Cancellation => {
+                self.going.cancelled.notified().await;
+                Ok(Fact::Cancelled)
+            }
+            Load::People(match_id) => spawn_blocking(move || this.people(&match_id)).await?,
+            Load::Recall(round) => {
+                let row = self.node.rounds.round(&round)?;
+                let row = row.filter(|row| row.round.peer == self.peer && !row.round.proposed);
+                Ok(Fact::Recalled(match row {
+                    Some(row) => Some(Box::new(self.recall(row).await?)),
+                    None => None,
+                }))
+            }
+            Load::Prepare { .. } => spawn_blocking(move || this.prepare(load)).await?,
+            Load::Seal(sealing) => Ok(spawn_blocking(move || this.seal(sealing)).await?),
+            Load::Keep(first, ours) => {
+                spawn_blocking(move || this.keep_ours(first, &ours)).await??;
+                self.node.store.commit().await?;
+                Ok(Fact::Kept)
+            }
+            Load::Hold(first, theirs) => {
+                spawn_blocking(move || this.hold(first, &theirs)).await??;
+                self.node.store.commit().await?;
+                Ok(Fact::Held)
+            }
+            Load::Open(locked) => spawn_blocking(move || this.open(locked)).await?,
+            Load::File(unlocked) => {
+                spawn_blocking(move || this.file(unlocked)).await??;
+                self.node.store.commit().await?;
+                Ok(Fact::Filed)
+            }
+        }
+    }
+}
