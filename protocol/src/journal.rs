@@ -396,6 +396,7 @@ pub enum Act {
         about: OdsCode,
         /// The step, in a word.
         step: String,
+    },
     /// A round of a reconcile was agreed.
     RoundAgreed {
         /// The round.

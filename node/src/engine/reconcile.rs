@@ -21,6 +21,7 @@ use self::effects::Rounding;
 use super::asking;
 use super::drive::duplex::duplex;
 use super::drive::{Error as Broken, now};
+use super::ledger::standing;
 use super::turns::{Begun, Turns};
 use crate::network::{self, Frames};
 use crate::node::Node;
@@ -129,6 +130,11 @@ pub enum Error {
     /// One is under way.
     #[error("a round with {0} is under way; `fairshare peer {0}` says how far it is")]
     Busy(OdsCode),
+    /// The ladder says so.
+    #[error(
+        "the bulk lane with {0} is paused until requests are answered again; `fairshare standing {0}` says why"
+    )]
+    Paused(OdsCode),
     /// No terms.
     #[error("{0}")]
     NoTerms(String),
@@ -196,6 +202,12 @@ async fn once(node: &Arc<Node>, peer: &OdsCode, going: &Arc<Going>) -> Result<En
     let roster = node.membership.roster().ok_or(Error::NoFederation)?;
     let pair = asking::pair(node, &roster, peer).map_err(Error::NoTerms)?;
     let network = node.network().ok_or(Error::NoNetwork)?;
+    if standing::paused(node, peer)
+        .map_err(Broken::from)?
+        .is_some()
+    {
+        return Err(Error::Paused(peer.clone()));
+    }
     let effects = Arc::new(Rounding::new(node, peer.clone(), Arc::clone(going)));
     loop {
         let newest = node.rounds.newest(peer).map_err(Broken::from)?;

@@ -1,12 +1,13 @@
 //! What a round needs of the node.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fairshare_protocol::category::Purpose;
+use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::codec::{self, Bytes};
+use fairshare_protocol::exchange::account::Stage;
 use fairshare_protocol::exchange::answer::Verdict;
 use fairshare_protocol::exchange::ask::Filed;
 use fairshare_protocol::exchange::bundle::Shown;
@@ -14,10 +15,11 @@ use fairshare_protocol::exchange::bundle::stream::Sealing;
 use fairshare_protocol::exchange::reconcile::Reconcile;
 use fairshare_protocol::exchange::reconcile::frame::Why;
 use fairshare_protocol::exchange::reconcile::orders::{
-    Fact, Found, Given, Kept, Load, Locked, Ours, Prepared, Save, Theirs, Unlocked,
+    Fact, Found, Given, Kept, Load, Locked, Ours, Prepared, Round, Save, Theirs, Unlocked,
 };
 use fairshare_protocol::ids::{Hash, MatchId, OdsCode, RoundId};
 use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::ledger::entry::{self, Entry};
 use fairshare_protocol::statement::Signed;
 use tokio::task::spawn_blocking;
 
@@ -25,6 +27,7 @@ use super::{Going, named, people};
 use crate::engine::asking::linked;
 use crate::engine::drive::duplex::Parallel;
 use crate::engine::drive::{Error, now};
+use crate::engine::ledger::standing;
 use crate::engine::showing::{self, Bundle};
 use crate::fhir::export;
 use crate::import::day_of;
@@ -158,6 +161,9 @@ impl Rounding {
         if matched.is_none_or(|with| with.match_id != *match_id) {
             return Ok(Fact::People(Err(Why::NotMatched)));
         }
+        if standing::paused(&self.node, &self.peer)?.is_some() {
+            return Ok(Fact::People(Err(Why::Paused)));
+        }
         let people = people::active(&self.node, &self.peer, match_id)?;
         Ok(Fact::People(Ok(people.listed())))
     }
@@ -232,6 +238,38 @@ impl Rounding {
         Ok(())
     }
 
+    /// What one person of a round leaves in the account: the same on both sides.
+    fn entry(&self, round: &Round, theirs: &Unlocked, ours: &Ours) -> Entry {
+        let shown = |counts: &[(Category, u32)]| {
+            let records = counts.iter().filter(|(_, count)| *count > 0);
+            let records: BTreeSet<_> = records.map(|(category, _)| *category).collect();
+            match records.is_empty() {
+                true => entry::Shown::Nothing,
+                false => entry::Shown::Bundle(records),
+            }
+        };
+        let us = shown(&ours.counts);
+        let them = match theirs.found.verdict {
+            Verdict::Opened => shown(&theirs.found.counts),
+            Verdict::WrongPerson => entry::Shown::Missing,
+        };
+        let (asker, answer, in_return) = match round.proposed {
+            true => (self.node.code().clone(), them, us),
+            false => (self.peer.clone(), us, them),
+        };
+        Entry {
+            exchange: theirs.locked.exchange,
+            asker,
+            purpose: Purpose::SharedCare,
+            categories: BTreeSet::new(),
+            asked_at: round.at,
+            answered_at: Some(now()),
+            answer,
+            in_return,
+            statements: BTreeSet::from([ours.shown.hash(), theirs.locked.theirs.shown]),
+        }
+    }
+
     fn spooled(&self, locked: &Locked) -> Result<Spooled, Error> {
         Ok(Spooled {
             spool: self.row()?.spool,
@@ -276,8 +314,14 @@ impl Rounding {
     }
 
     fn file(&self, all: Vec<Unlocked>) -> Result<(), Error> {
-        let id = self.id()?;
+        let row = self.row()?;
+        let id = row.round.id;
         for one in all {
+            let ours = self.node.rounds.ours(&id, one.locked.index)?;
+            if let Some((ours, _)) = ours {
+                let entry = self.entry(&row.round, &one, &ours);
+                self.node.ledgers.enter(&self.peer, Stage::Over, &entry)?;
+            }
             let person = linked(&self.node, self.person(&one.locked.handle)?)?.person;
             let plaintext = Plaintext::Spooled(self.spooled(&one.locked)?);
             let received = Received {
