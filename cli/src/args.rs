@@ -9,8 +9,7 @@ use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, federation, find, import, index, init, join, journal, ledger,
     matching, members, offer, peer, peers, received, reconcile, reviews, run, standing, status,
-    terms,
-    who_saw, withhold,
+    terms, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both

@@ -28,8 +28,8 @@ mod ledger;
 mod members;
 mod naming;
 mod received;
-mod reviewing;
 mod reconciling;
+mod reviewing;
 pub mod server;
 #[cfg(test)]
 mod tests;

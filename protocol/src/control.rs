@@ -19,8 +19,8 @@ pub mod journal;
 pub mod ledger;
 pub mod node;
 pub mod offer;
-pub mod reviews;
 pub mod reconcile;
+pub mod reviews;
 pub mod roster;
 pub mod withholding;
 

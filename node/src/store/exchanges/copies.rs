@@ -22,7 +22,7 @@ use fairshare_protocol::ids::{Commitment, ExchangeId, OdsCode, PersonId};
 use fairshare_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Exchanges, Received};
+use super::{Error, Exchanges, Plaintext, Received};
 use crate::store::blobs::Blobs;
 
 /// What is known of a received bundle without opening it. It names its person to this node only.
@@ -83,8 +83,9 @@ pub struct Erased {
     pub outline: Outline,
     /// When and why it was erased.
     pub erasure: Erasure,
-    /// The name of its file.
-    file: [u8; 16],
+    /// The name of its file; none if it lies among others of its round, where it stays, and without
+    /// its key is nothing.
+    file: Option<[u8; 16]>,
 }
 
 impl Exchanges {
@@ -153,7 +154,10 @@ impl Exchanges {
         let erased = Erased {
             outline: Outline::from(&received),
             erasure,
-            file: received.plaintext.name(),
+            file: match &received.plaintext {
+                Plaintext::Blob(key) => Some(key.name()),
+                Plaintext::Spooled(_) => None,
+            },
         };
         // First, so that nothing is decided that would not be finished.
         self.erasing.put(exchange.as_bytes(), &())?;
@@ -205,7 +209,9 @@ impl Exchanges {
     /// # Errors
     /// If it cannot be removed, or sled fails.
     pub fn remove_file(&self, blobs: &Blobs, erased: &Erased) -> Result<(), Error> {
-        blobs.remove_named(&erased.file)?;
+        if let Some(file) = &erased.file {
+            blobs.remove_named(file)?;
+        }
         self.erasing.remove(erased.outline.exchange.as_bytes())?;
         Ok(())
     }
