@@ -88,15 +88,16 @@ impl Giving {
         self.ours
             .truncate((stand.held - self.given.receipted) as usize);
         self.partial = stand.partial;
-        // Keys that left and were not heard leave again; that some left may have been forgotten.
+        // Keys that left and were not heard leave again; that some left may have been forgotten. What
+        // is kept of the count may have outlived a journal that was cut off before it: it is said
+        // there again.
         self.given.released = self.given.released.max(stand.opened).min(stand.held);
         self.given.acknowledged = self.given.acknowledged.min(stand.held);
-        for index in stand.opened..self.given.released {
-            let (Some(ours), Some((_, exchange))) = (self.ours(index), round.at(index)) else {
-                break;
-            };
-            out.push(send(&Frame::Key(index, round.key(&exchange, &ours.head))));
-        }
+        let again = stand.opened..self.given.released;
+        let keys: Vec<_> = again
+            .map_while(|index| self.unlock(pair, round, index, out))
+            .collect();
+        out.extend(keys.iter().map(send));
         Ok(())
     }
 

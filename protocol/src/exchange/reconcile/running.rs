@@ -10,7 +10,6 @@ use crate::exchange::ask::{Fault, Pair};
 use crate::exchange::bundle;
 use crate::exchange::reconcile::orders::Save;
 use crate::ids::{ExchangeId, Handle, Hash, OdsCode};
-use crate::journal::Act;
 use crate::time::Timestamp;
 
 /// One round, as one side runs it.
@@ -73,7 +72,7 @@ impl Running {
         if stand.held > self.round.len() || stand.opened > stand.held {
             return Err(unfit("a place in the round that cannot be"));
         }
-        self.giving.go_on(&self.round, &stand, out)?;
+        self.giving.go_on(pair, &self.round, &stand, out)?;
         self.taking.go_on(&self.round, pair, &stand, now, out)
     }
 
@@ -137,19 +136,10 @@ impl Running {
         let mut keys = Vec::new();
         while self.giving.given.released < most {
             let index = self.giving.given.released;
-            let (Some(ours), Some((_, exchange))) = (self.giving.ours(index), self.round.at(index))
-            else {
+            let Some(key) = self.giving.unlock(pair, &self.round, index, out) else {
                 break;
             };
-            // In the journal before the key can leave.
-            out.push(Output::Record(Act::Shown {
-                exchange,
-                peer: pair.peer.clone(),
-                person: ours.person,
-                commitment: ours.shown.hash(),
-                counts: ours.counts.clone(),
-            }));
-            keys.push(Frame::Key(index, self.round.key(&exchange, &ours.head)));
+            keys.push(key);
             self.giving.given.released += 1;
         }
         if self.giving.given.released > before {

@@ -140,9 +140,17 @@ impl Side {
 
     /// Killed: what was not durable may be gone.
     fn kill(&mut self, rng: &mut StdRng) {
+        // The journal is a file of its own: it may have lost what the store has, and the store what
+        // the journal has.
+        let acts = match rng.random() {
+            true => self.durable.acts.clone(),
+            false => self.disk.acts.clone(),
+        };
         if rng.random() {
             self.disk = self.durable.clone();
         }
+        self.disk.acts = acts;
+        self.durable = self.disk.clone();
         self.machine.state = State::Over;
         self.loads.clear();
     }
