@@ -74,8 +74,33 @@ impl Giving {
         self.ours.get(at as usize)
     }
 
+    /// The key of a bundle, and that it leaves: in the journal before it can.
+    pub(super) fn unlock(
+        &self,
+        pair: &Pair,
+        round: &Round,
+        index: u32,
+        out: &mut Out,
+    ) -> Option<Frame> {
+        let (ours, (_, exchange)) = (self.ours(index)?, round.at(index)?);
+        out.push(Output::Record(Act::Shown {
+            exchange,
+            peer: pair.peer.clone(),
+            person: ours.person,
+            commitment: ours.shown.hash(),
+            counts: ours.counts.clone(),
+        }));
+        Some(Frame::Key(index, round.key(&exchange, &ours.head)))
+    }
+
     /// Goes on from where the other side stands.
-    pub(super) fn go_on(&mut self, round: &Round, stand: &Stand, out: &mut Out) -> Result<(), End> {
+    pub(super) fn go_on(
+        &mut self,
+        pair: &Pair,
+        round: &Round,
+        stand: &Stand,
+        out: &mut Out,
+    ) -> Result<(), End> {
         if stand.opened < self.given.receipted {
             return Err(unfit(
                 "the other side stands before what it gave receipts for",
