@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use fairshare_node::engine::drive::now;
 use fairshare_node::home::Home;
 use fairshare_node::journal;
 use fairshare_node::node::Node;
-use fairshare_node::store::exchanges::Received;
+use fairshare_node::store::exchanges::{Plaintext, Received};
 use fairshare_protocol::category::Purpose;
 use fairshare_protocol::exchange::answer::Verdict;
 use fairshare_protocol::exchange::ask::Filed;
@@ -71,7 +71,7 @@ fn receive(site: &Site, times: &[Timestamp]) {
             verdict: Verdict::Opened,
             shown: Hash::new([3; 32]),
         };
-        let plaintext = blob.finish().unwrap();
+        let plaintext = Plaintext::Blob(blob.finish().unwrap());
         let received = Received { filed, plaintext };
         assert!(node.exchanges.file(&received).unwrap());
     }
@@ -145,8 +145,10 @@ fn a_node_killed_while_it_erases_has_each_bundle_whole_or_not_at_all() {
     site.stop();
     let node = Node::open(Home::open(&site.home()).unwrap()).unwrap();
     for received in node.exchanges.all_received(None) {
-        let bytes = node.store.blobs().read(&received.unwrap().plaintext, 5000);
-        assert_eq!(bytes.unwrap().len(), 5000);
+        let mut bytes = Vec::new();
+        let plain = received.unwrap().plaintext.open(node.store.blobs());
+        plain.unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len(), 5000);
     }
     let mut erased: Vec<_> = journal::read(&site.home().join("journal"))
         .unwrap()

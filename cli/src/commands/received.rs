@@ -16,7 +16,7 @@ use crate::output::{bytes, count};
 /// What peers have shown
 ///
 /// It is kept apart from this node's own records, never shown on, and erased after its time (12
-/// months, or `keep_days` under [copies] in config.toml) unless somebody files it.
+/// months, or `keep_days` under `copies` in config.toml) unless somebody files it.
 #[derive(Debug, clap::Subcommand)]
 pub enum Received {
     List(List),
@@ -249,7 +249,7 @@ impl Export {
 /// Keep one bundle for good
 ///
 /// What is received is erased after its time; what is filed stays until somebody erases it. Only
-/// somebody the node's config names under [[users]] files. Who filed it and why is journaled. Exits 3
+/// somebody the node's config names under `users` files. Who filed it and why is journaled. Exits 3
 /// for a bundle in quarantine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -285,7 +285,7 @@ impl File {
 ///
 /// Its key is deleted, then its file: nothing of it can be shown any more, here or from a copy of the
 /// file. What it was, who erased it and why stays in the journal. Only somebody the node's config
-/// names under [[users]] erases. The member that showed it has its own records as before.
+/// names under `users` erases. The member that showed it has its own records as before.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare received erase 6f1c9e0b --reason 'no longer under our care'")]

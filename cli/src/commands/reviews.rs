@@ -117,7 +117,7 @@ fn row(page: &Page, review: &ReviewItem, report: &ReviewsReport) -> Vec<String> 
 
 /// Close reviews, with what was found
 ///
-/// Only somebody the node's config names under [[users]] closes a review. Who closed it and what
+/// Only somebody the node's config names under `users` closes a review. Who closed it and what
 /// they found is journaled.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

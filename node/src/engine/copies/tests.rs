@@ -18,7 +18,7 @@ use crate::config::tests::sample;
 use crate::home::Home;
 use crate::home::keys::Keys;
 use crate::journal;
-use crate::store::exchanges::Received;
+use crate::store::exchanges::{Plaintext, Received};
 
 const THEN: Timestamp = Timestamp(1_800_000_000_000);
 const YEAR: Duration = Duration::from_millis(365 * DAY);
@@ -79,6 +79,7 @@ fn receive(node: &Node, number: u8, at: Timestamp) -> bool {
         shown: Hash::new([3; 32]),
     };
     let plaintext = blob.finish().unwrap();
+    let plaintext = Plaintext::Blob(plaintext);
     let received = Received { filed, plaintext };
     node.exchanges.file(&received).unwrap()
 }
@@ -142,7 +143,7 @@ async fn what_came_a_year_ago_is_erased_unless_it_was_filed() {
     let opens = node.exchanges.received(&exchange(1)).unwrap().unwrap();
     assert_eq!(sweep(&node, THEN + YEAR).await.unwrap(), 1);
     assert_eq!(files(&node), 2);
-    assert!(node.store.blobs().open_blob(&opens.plaintext).is_err());
+    assert!(opens.plaintext.open(node.store.blobs()).is_err());
     assert!(node.exchanges.received(&exchange(1)).unwrap().is_none());
     let erased = node.exchanges.erased(&exchange(1)).unwrap().unwrap();
     assert_eq!(erased.erasure.at, THEN + YEAR);
@@ -188,7 +189,10 @@ async fn an_erasure_that_is_interrupted_at_any_step_is_finished() {
             node.store.commit().await.unwrap();
         }
         if step > 2 {
-            node.store.blobs().remove(&opens.plaintext).unwrap();
+            let Plaintext::Blob(file) = &opens.plaintext else {
+                unreachable!("it came in an exchange");
+            };
+            node.store.blobs().remove(file).unwrap();
         }
         if step > 3 {
             let removed = node.exchanges.remove_file(node.store.blobs(), &erased);

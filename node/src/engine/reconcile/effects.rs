@@ -1,40 +1,31 @@
 //! What a round needs of the node.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::io::Read as _;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::codec::{self, Bytes};
-use fairshare_protocol::exchange::account::Stage;
-use fairshare_protocol::exchange::answer::Verdict;
-use fairshare_protocol::exchange::ask::Filed;
+use fairshare_protocol::exchange::ask::kind;
 use fairshare_protocol::exchange::bundle::Shown;
-use fairshare_protocol::exchange::bundle::stream::Sealing;
 use fairshare_protocol::exchange::reconcile::Reconcile;
 use fairshare_protocol::exchange::reconcile::frame::Why;
-use fairshare_protocol::exchange::reconcile::orders::{
-    Fact, Found, Given, Kept, Load, Locked, Ours, Prepared, Round, Save, Theirs, Unlocked,
-};
-use fairshare_protocol::ids::{Hash, MatchId, OdsCode, RoundId};
+use fairshare_protocol::exchange::reconcile::orders::{Fact, Given, Kept, Load, Round, Save};
+use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode, RoundId};
 use fairshare_protocol::index::key::IndexKey;
-use fairshare_protocol::ledger::entry::{self, Entry};
 use fairshare_protocol::statement::Signed;
 use tokio::task::spawn_blocking;
 
 use super::{Going, named, people};
-use crate::engine::asking::linked;
+use crate::engine::drive::Error;
 use crate::engine::drive::duplex::Parallel;
-use crate::engine::drive::{Error, now};
 use crate::engine::ledger::standing;
-use crate::engine::showing::{self, Bundle};
-use crate::fhir::export;
-use crate::import::day_of;
+use crate::engine::showing::Bundle;
 use crate::node::Node;
-use crate::store::blobs::spool::{self, Spooled};
-use crate::store::exchanges::{self, Plaintext, Received};
+use crate::store::blobs::spool::{self};
+use crate::store::exchanges::{self};
 use crate::store::rounds::Row;
+
+mod bundles;
 
 /// The kind under which statements of rounds are kept, beside those of asks.
 const ROUND: u8 = 64;
@@ -51,7 +42,7 @@ pub(super) struct Rounding {
 /// Where the conversation is.
 #[derive(Default)]
 struct At {
-    row: Option<Row>,
+    row: Option<Arc<Row>>,
     spool: Option<spool::Writer>,
     given: Given,
     /// The last imports in the bundles that are prepared and not kept yet.
@@ -75,7 +66,7 @@ impl Rounding {
         self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn row(&self) -> Result<Row, Error> {
+    fn row(&self) -> Result<Arc<Row>, Error> {
         self.at().row.clone().ok_or(NO_ROUND)
     }
 
@@ -104,7 +95,7 @@ impl Rounding {
             *this.at() = At {
                 given: kept.given,
                 spool: Some(spool),
-                row: Some(row),
+                row: Some(Arc::new(row)),
                 imports: VecDeque::new(),
             };
             Ok(kept)
@@ -123,13 +114,25 @@ impl Rounding {
         self.going.taken.store(filed, Ordering::Relaxed);
     }
 
-    fn keep(&self, round: &RoundId, hash: &Hash, bytes: Vec<u8>) -> Result<(), Error> {
+    fn keep(
+        &self,
+        (exchange, kind): (ExchangeId, u8),
+        hash: &Hash,
+        bytes: Vec<u8>,
+    ) -> Result<(), Error> {
         let kept = exchanges::Kept {
-            exchange: named(round),
-            kind: ROUND,
+            exchange,
+            kind,
             bytes: Bytes(bytes),
         };
         Ok(self.node.exchanges.keep(hash, &kept)?)
+    }
+
+    /// Keeps the signed root of a bundle, as that of any other exchange.
+    fn keep_shown(&self, round: &Round, index: u32, shown: &Signed<Shown>) -> Result<(), Error> {
+        let (_, exchange) = round.at(index).ok_or(NO_ROUND)?;
+        let place = (exchange, kind::COMMITMENT);
+        self.keep(place, &shown.hash(), codec::encode(shown))
     }
 
     /// Those for whom there are receipts now have been shown all there was.
@@ -177,175 +180,6 @@ impl Rounding {
             .person(&self.peer, &row.round.match_id, handle)?;
         person.ok_or(Error::Broken("a handle of a round names nobody any more"))
     }
-
-    fn prepare(&self, load: Load) -> Result<Fact, Error> {
-        let Load::Prepare {
-            handle,
-            categories,
-            at,
-            ..
-        } = load
-        else {
-            return Err(Error::Broken("something else was to be prepared"));
-        };
-        let person = self.person(&handle)?;
-        let import = self.node.records.visible();
-        let bundle = showing::prepare_round(&self.node, &person, &categories, at)?;
-        let subject = linked(&self.node, person)?;
-        let prepared = Prepared {
-            counts: bundle.counts.clone(),
-            length: bundle.length,
-            head: bundle.head,
-            person: subject.commitment,
-        };
-        self.at().imports.push_back(import);
-        *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = Some(bundle);
-        Ok(Fact::Prepared(prepared))
-    }
-
-    fn seal(&self, mut sealing: Box<Sealing>) -> Fact {
-        let mut bundle = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
-        let plain = bundle.as_mut().map(Bundle::chunk);
-        let chunk = match plain {
-            Some(Ok(plain)) => sealing.seal(plain),
-            Some(Err(error)) => {
-                tracing::error!(%error, "a bundle could not be read");
-                None
-            }
-            None => None,
-        };
-        Fact::Sealed(sealing, chunk)
-    }
-
-    fn keep_ours(&self, first: u32, all: &[Ours]) -> Result<(), Error> {
-        let id = self.id()?;
-        for (ours, index) in all.iter().zip(first..) {
-            let import = self.at().imports.pop_front().unwrap_or(0);
-            self.keep(&id, &ours.shown.hash(), codec::encode(&ours.shown))?;
-            self.node.rounds.keep(&id, index, &(ours.clone(), import))?;
-        }
-        Ok(())
-    }
-
-    fn hold(&self, first: u32, all: &[(Theirs, Signed<Shown>)]) -> Result<(), Error> {
-        let id = self.id()?;
-        let spool = self.at().spool.as_ref().map(spool::Writer::handle);
-        spool.ok_or(NO_ROUND)??.sync_data()?;
-        for ((theirs, shown), index) in all.iter().zip(first..) {
-            self.keep(&id, &theirs.shown, codec::encode(shown))?;
-            self.node.rounds.hold(&id, index, theirs)?;
-        }
-        Ok(())
-    }
-
-    /// What one person of a round leaves in the account: the same on both sides.
-    fn entry(&self, round: &Round, theirs: &Unlocked, ours: &Ours) -> Entry {
-        let shown = |counts: &[(Category, u32)]| {
-            let records = counts.iter().filter(|(_, count)| *count > 0);
-            let records: BTreeSet<_> = records.map(|(category, _)| *category).collect();
-            match records.is_empty() {
-                true => entry::Shown::Nothing,
-                false => entry::Shown::Bundle(records),
-            }
-        };
-        let us = shown(&ours.counts);
-        let them = match theirs.found.verdict {
-            Verdict::Opened => shown(&theirs.found.counts),
-            Verdict::WrongPerson => entry::Shown::Missing,
-        };
-        let (asker, answer, in_return) = match round.proposed {
-            true => (self.node.code().clone(), them, us),
-            false => (self.peer.clone(), us, them),
-        };
-        Entry {
-            exchange: theirs.locked.exchange,
-            asker,
-            purpose: Purpose::SharedCare,
-            categories: BTreeSet::new(),
-            asked_at: round.at,
-            answered_at: Some(now()),
-            answer,
-            in_return,
-            statements: BTreeSet::from([ours.shown.hash(), theirs.locked.theirs.shown]),
-        }
-    }
-
-    fn spooled(&self, locked: &Locked) -> Result<Spooled, Error> {
-        Ok(Spooled {
-            spool: self.row()?.spool,
-            offset: locked.theirs.offset,
-            size: locked.theirs.size,
-            key: locked.key.clone(),
-            context: locked.context,
-        })
-    }
-
-    fn open(&self, all: Vec<Locked>) -> Result<Fact, Error> {
-        let mut unlocked = Vec::new();
-        for locked in all {
-            let person = self.person(&locked.handle)?;
-            let mut reader = self
-                .node
-                .store
-                .blobs()
-                .open_spooled(&self.spooled(&locked)?)?;
-            // Read once: whether it is a bundle at all shows at its end.
-            let about = export::is_about(reader.by_ref(), &person, day_of(now()));
-            let manifest = match reader.finish()? {
-                Ok(manifest) => manifest,
-                Err(unreadable) => return Ok(Fact::Opened(unlocked, Some(unreadable))),
-            };
-            let ours = manifest.subject == person && manifest.author == self.peer && about?;
-            let found = Found {
-                verdict: match ours {
-                    true => Verdict::Opened,
-                    false => Verdict::WrongPerson,
-                },
-                counts: manifest.counts(),
-                person: linked(&self.node, person)?.commitment,
-            };
-            unlocked.push(Unlocked {
-                locked,
-                manifest,
-                found,
-            });
-        }
-        Ok(Fact::Opened(unlocked, None))
-    }
-
-    fn file(&self, all: Vec<Unlocked>) -> Result<(), Error> {
-        let row = self.row()?;
-        let id = row.round.id;
-        for one in all {
-            let ours = self.node.rounds.ours(&id, one.locked.index)?;
-            if let Some((ours, _)) = ours {
-                let entry = self.entry(&row.round, &one, &ours);
-                self.node.ledgers.enter(&self.peer, Stage::Over, &entry)?;
-            }
-            let person = linked(&self.node, self.person(&one.locked.handle)?)?.person;
-            let plaintext = Plaintext::Spooled(self.spooled(&one.locked)?);
-            let received = Received {
-                filed: Filed {
-                    exchange: one.locked.exchange,
-                    from: self.peer.clone(),
-                    person,
-                    commitment: one.found.person,
-                    purpose: Purpose::SharedCare,
-                    at: now(),
-                    in_return: false,
-                    manifest: one.manifest,
-                    verdict: one.found.verdict,
-                    shown: one.locked.theirs.shown,
-                },
-                plaintext,
-            };
-            // Filed before, if a line was lost just then.
-            self.node.exchanges.file(&received)?;
-            self.node.rounds.found(&id, one.locked.index, one.found)?;
-            self.going.taken.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    }
 }
 
 /// Bytes of a whole chunk of ciphertext.
@@ -365,12 +199,12 @@ impl Parallel<Reconcile> for Rounding {
                 self.going.people.store(round.len(), Ordering::Relaxed);
                 let mut at = self.at();
                 at.spool = Some(spool);
-                at.row = Some(row);
+                at.row = Some(Arc::new(row));
             }
             Save::Statement(hash, bytes) => {
                 // What is said before there is a round is kept under the name of none.
                 let id = self.id().unwrap_or(RoundId::new([0; 16]));
-                self.keep(&id, &hash, bytes)?;
+                self.keep((named(&id), ROUND), &hash, bytes)?;
             }
             Save::Given(given) => self.give(given)?,
             Save::Begin { key, size, offset } => {

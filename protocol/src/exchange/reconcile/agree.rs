@@ -1,10 +1,9 @@
 //! Before the first bundle: both say who is active and of whom there is news, draw an order, and
 //! commit to the same list.
 
-use std::collections::BTreeMap;
-
 use rand_core::CryptoRng;
 
+use super::active::Active;
 use super::frame::{Frame, Why};
 use super::orders::{Load, Round, Save};
 use super::running::Running;
@@ -17,65 +16,9 @@ use crate::crypto::seal::SecretKey;
 use crate::exchange::ask::Fault;
 use crate::ids::{Handle, Hash, MatchId, RoundId};
 use crate::journal::Act;
-use crate::limits::{CLOCK_SKEW, MAX_CHUNK_ENTRIES, MAX_ROUND};
+use crate::limits::CLOCK_SKEW;
 use crate::statement::{Body, Signed};
 use crate::time::Timestamp;
-
-/// People who are active on one side, and whether there is something new of them there.
-#[derive(Default)]
-struct Active {
-    people: BTreeMap<Handle, bool>,
-    whole: bool,
-}
-
-impl Active {
-    /// Everybody, as this side says it.
-    fn all(people: Vec<(Handle, bool)>) -> Self {
-        Self {
-            people: people.into_iter().take(MAX_ROUND).collect(),
-            whole: true,
-        }
-    }
-
-    /// The next of the other side's.
-    fn hear(&mut self, people: Vec<(Handle, bool)>, last: bool) -> Result<(), End> {
-        let more = self.people.len() + people.len();
-        if self.whole || people.len() > MAX_CHUNK_ENTRIES || more > MAX_ROUND {
-            return Err(unfit("more people than a round may be about"));
-        }
-        self.people.extend(people);
-        if self.people.len() < more {
-            return Err(unfit("somebody stands twice in a list of people"));
-        }
-        self.whole = last;
-        Ok(())
-    }
-
-    /// Everybody active on both sides of whom there is news on one.
-    fn both(&self, other: &Self) -> Vec<Handle> {
-        let both = self.people.iter().filter_map(|(handle, news)| {
-            let theirs = other.people.get(handle)?;
-            (*news || *theirs).then_some(*handle)
-        });
-        both.collect()
-    }
-
-    fn send(&self, out: &mut Out) {
-        let all: Vec<_> = self.people.iter().map(|(h, news)| (*h, *news)).collect();
-        let mut rest = &all[..];
-        loop {
-            let (now, later) = rest.split_at(rest.len().min(MAX_CHUNK_ENTRIES));
-            rest = later;
-            out.push(send(&Frame::People {
-                people: now.to_vec(),
-                last: rest.is_empty(),
-            }));
-            if rest.is_empty() {
-                return;
-            }
-        }
-    }
-}
 
 /// A round that was proposed, as both sides know it.
 struct Proposed {

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use super::frame::{Frame, Opens, Stand};
 use super::give::statement;
-use super::orders::{Found, Load, Locked, Partial, Round, Save, Theirs, Unlocked};
+use super::orders::{Load, Locked, Partial, Round, Save, Theirs, Unlocked};
+use super::receipts::receipt;
 use super::running::context;
-use super::said::{Held, Receipts};
+use super::said::Held;
 use super::{End, Out, send, unfit};
 use crate::conversation::Output;
 use crate::crypto::seal::SecretKey;
@@ -15,8 +16,7 @@ use crate::exchange::answer::Verdict;
 use crate::exchange::ask::{Fault, Pair};
 use crate::exchange::bundle::stream::{self, Arriving, Unreadable, chunks};
 use crate::exchange::bundle::{self, Root, Shown};
-use crate::ids::{ExchangeId, Hash};
-use crate::journal::{Act, Outcome};
+use crate::ids::Hash;
 use crate::limits::{AHEAD, AHEAD_BYTES, MAX_STATED};
 use crate::statement::Signed;
 use crate::time::Timestamp;
@@ -370,46 +370,6 @@ impl Taking {
             out.push(send(&Frame::Held(signed)));
             self.told = upto;
         }
-    }
-}
-
-/// Signs and sends receipts for what is filed, from the place `first` on.
-fn receipt(
-    pair: &Pair,
-    round: &Round,
-    first: u32,
-    filed: &[(ExchangeId, Hash, Found)],
-    now: Timestamp,
-    out: &mut Out,
-) {
-    for (part, first) in filed.chunks(MAX_STATED).zip((first..).step_by(MAX_STATED)) {
-        let receipts = Receipts {
-            round: round.id,
-            from: pair.me.clone(),
-            to: pair.peer.clone(),
-            first,
-            bundles: part
-                .iter()
-                .map(|(_, shown, found)| (*shown, found.verdict))
-                .collect(),
-            at: now,
-        };
-        let signed = Signed::sign(&receipts, &pair.key);
-        out.push(statement(&signed));
-        for (exchange, shown, found) in part {
-            out.push(Output::Record(Act::Received {
-                exchange: *exchange,
-                peer: pair.peer.clone(),
-                person: found.person,
-                commitment: *shown,
-                receipt: signed.hash(),
-                outcome: match found.verdict {
-                    Verdict::Opened => Outcome::Delivered(found.counts.clone()),
-                    Verdict::WrongPerson => Outcome::WrongPerson,
-                },
-            }));
-        }
-        out.push(send(&Frame::Receipts(signed)));
     }
 }
 

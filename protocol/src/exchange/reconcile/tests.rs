@@ -369,13 +369,12 @@ fn sides(count: u32) -> [Side; 2] {
     [Side::new(one, known(1)), Side::new(two, known(2))]
 }
 
+/// What becomes of a frame from this side: what arrives, or that the line is cut.
+type Line<'a> = dyn FnMut(usize, Vec<u8>, &mut StdRng) -> Option<Vec<Vec<u8>>> + 'a;
+
 /// Runs one conversation: frames and work in any order, each frame through `line`, which may say
 /// that the line is cut. Says whether both waited for each other.
-fn run(
-    sides: &mut [Side; 2],
-    rng: &mut StdRng,
-    line: &mut dyn FnMut(usize, Vec<u8>, &mut StdRng) -> Option<Vec<Vec<u8>>>,
-) -> bool {
+fn run(sides: &mut [Side; 2], rng: &mut StdRng, line: &mut Line<'_>) -> bool {
     let mut waited = false;
     sides[1].sent.clear();
     sides[0].sent.clear();
