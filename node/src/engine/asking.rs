@@ -8,7 +8,7 @@ use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::exchange::ask::{
     Ask, Case, Ended, Fact, Fault, Load, Pair, Plan, Prepared, Save, Subject,
 };
-use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode};
+use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode, PersonId};
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_protocol::roster::Roster;
@@ -181,15 +181,21 @@ pub fn subject(node: &Node, key: IndexKey) -> Result<Option<Subject>, Error> {
 /// # Errors
 /// If the store fails.
 pub fn linked(node: &Node, key: IndexKey) -> Result<Subject, Error> {
-    if let Some(subject) = subject(node, key)? {
-        return Ok(subject);
-    }
-    let person = looked_for(node, &key);
+    let person = person(node, &key)?;
     Ok(Subject {
         person,
         key,
         commitment: node.exchanges.commit_to(person)?,
     })
+}
+
+/// As [`linked`], without a name in the journal.
+///
+/// # Errors
+/// If the store fails.
+pub fn person(node: &Node, key: &IndexKey) -> Result<PersonId, Error> {
+    let held = node.records.people_by_key(key)?.first().copied();
+    Ok(held.unwrap_or_else(|| looked_for(node, key)))
 }
 
 /// What one exchange needs of the node.

@@ -202,6 +202,7 @@ async fn once(node: &Arc<Node>, peer: &OdsCode, going: &Arc<Going>) -> Result<En
     let roster = node.membership.roster().ok_or(Error::NoFederation)?;
     let pair = asking::pair(node, &roster, peer).map_err(Error::NoTerms)?;
     let network = node.network().ok_or(Error::NoNetwork)?;
+    node.reserve.spare().map_err(Broken::from)?;
     if standing::paused(node, peer)
         .map_err(Broken::from)?
         .is_some()

@@ -164,6 +164,10 @@ impl Rounding {
         if matched.is_none_or(|with| with.match_id != *match_id) {
             return Ok(Fact::People(Err(Why::NotMatched)));
         }
+        if self.node.reserve.spare().is_err() {
+            // What is left of the disk is for care.
+            return Ok(Fact::People(Err(Why::NotReasonablyAble)));
+        }
         if standing::paused(&self.node, &self.peer)?.is_some() {
             return Ok(Fact::People(Err(Why::Paused)));
         }

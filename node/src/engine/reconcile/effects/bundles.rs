@@ -17,7 +17,7 @@ use fairshare_protocol::exchange::reconcile::orders::{
 use fairshare_protocol::ledger::entry::{self, Entry};
 use fairshare_protocol::statement::Signed;
 
-use crate::engine::asking::linked;
+use crate::engine::asking::{linked, person};
 use crate::engine::drive::{Error, now};
 use crate::engine::showing::{self, Bundle};
 use crate::fhir::export;
@@ -176,7 +176,7 @@ impl Rounding {
                 let entry = self.entry(&row.round, &one, &ours);
                 self.node.ledgers.enter(&self.peer, Stage::Over, &entry)?;
             }
-            let person = linked(&self.node, self.person(&one.locked.handle)?)?.person;
+            let person = person(&self.node, &self.person(&one.locked.handle)?)?;
             let plaintext = Plaintext::Spooled(self.spooled(&one.locked)?);
             let received = Received {
                 filed: Filed {
