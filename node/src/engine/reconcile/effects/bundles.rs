@@ -40,7 +40,12 @@ impl Rounding {
         };
         let person = self.person(&handle)?;
         let import = self.node.records.visible();
-        let bundle = showing::prepare_round(&self.node, &person, &categories, at)?;
+        let mut bundle = showing::prepare_round(&self.node, &person, &categories, at)?;
+        if bundle.length > self.node.config.limits.max_bundle {
+            // One person must not end a round for all others: they can be asked about.
+            tracing::warn!(peer = %self.peer, bytes = bundle.length, "more of somebody than a bundle may have is left out of a round");
+            bundle = showing::prepare_round(&self.node, &person, &BTreeSet::new(), at)?;
+        }
         let subject = linked(&self.node, person)?;
         let prepared = Prepared {
             counts: bundle.counts.clone(),
