@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairshare_node::config::{Config, Desk};
+use fairshare_node::config::{Config, Desk, KnownUser};
 use fairshare_node::engine::drive::now;
 use fairshare_node::engine::sessions;
 use fairshare_node::fhir::Rules;
@@ -213,7 +213,12 @@ pub(crate) fn settle(root: &Path, code: &str, kind: MemberKind, population: u64)
         exchange_contact: desk(),
         caldicott_guardian: desk(),
         categories: BTreeMap::new(),
-        users: Vec::new(),
+        users: vec![KnownUser {
+            uid: 0,
+            name: line(&user().name),
+            role: line(&user().role),
+            id: line(&user().id),
+        }],
     };
     let home = Home::create(root).unwrap();
     Keys::generate().write(&home.keys()).unwrap();
