@@ -103,6 +103,11 @@ fn answer(answer: impl Serialize) -> Result<Value, Failure> {
     })
 }
 
+/// The command was wrong here and now: why, and what to do.
+fn wrong(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(WRONG, &error)
+}
+
 /// Runs what blocks on a thread that may.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use fairshare_protocol::control::{DEGRADED, Failure, REFUSED};
 use fairshare_protocol::ids::OdsCode;
 
 use crate::client::Client;
-use crate::output::{Page, Tone, count};
+use crate::output::{Page, Tone, count, people};
 
 /// Show a peer what is new of everybody both look after, and be shown the same
 ///
@@ -88,9 +88,8 @@ fn show_round(page: &mut Page, report: &ReconcileReport, with: &str, round: &Rou
     let took = Duration::from_millis(report.ms).as_secs_f64();
     match round.state {
         RoundState::Done => page.line(format_args!(
-            "{} {} and {with} have shown each other everything new of {}.",
+            "{} we and {with} have shown each other everything new of {}.",
             page.tone(Tone::Good, "Done:"),
-            "we",
             people(round.people.into())
         )),
         RoundState::NothingNew => {
@@ -126,13 +125,6 @@ fn show_round(page: &mut Page, report: &ReconcileReport, with: &str, round: &Rou
         fields.push(("quarantined", count(round.quarantined.into())));
     }
     page.fields(&fields);
-}
-
-fn people(number: u64) -> String {
-    match number {
-        1 => "1 person".to_owned(),
-        number => format!("{} people", count(number)),
-    }
 }
 
 fn words(categories: &[Category]) -> String {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::naming::{named, names_nobody};
-use super::{Progress, members};
+use super::{Progress, members, wrong};
 use crate::engine::asking::{self, Asked, pair};
 use crate::engine::contact::{self, Contacted};
 use crate::engine::drive::now;
@@ -41,7 +41,6 @@ pub async fn ask(
     question: Ask,
     progress: &Progress,
 ) -> Result<AskReport, Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
     check(node, user, &question)?;
     let roster = members::roster(node)?;
     for code in &question.peers {

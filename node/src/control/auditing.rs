@@ -25,16 +25,12 @@ use fairshare_protocol::roster::Roster;
 use fairshare_protocol::statement::Signed;
 
 use super::members::{member, operator, roster};
-use super::{blocking, write_new};
+use super::{blocking, write_new, wrong};
 use crate::engine::advert::Ours;
 use crate::engine::drive::now;
 use crate::node::Node;
 use crate::store;
 use crate::store::index::{Index, OwnAdvert, PeerAdvert};
-
-fn wrong(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(WRONG, &error)
-}
 
 /// Opens a sample of our own advert into a file; the audit is journaled before a byte is written.
 ///

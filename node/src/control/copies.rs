@@ -5,24 +5,20 @@ use std::sync::Arc;
 use fairshare_protocol::control::exchange::{
     EraseReceived, Erasure, Fate, FileReceived, Filing, ReceivedBundle, Why,
 };
-use fairshare_protocol::control::{DEGRADED, Failure, REFUSED, WRONG};
+use fairshare_protocol::control::{DEGRADED, Failure, REFUSED};
 use fairshare_protocol::exchange::answer::Verdict;
 use fairshare_protocol::ids::ExchangeId;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
-use super::ended;
 use super::naming::{named, names_nobody};
 use super::received::{gone, quarantined, told};
+use super::{ended, wrong};
 use crate::engine::copies;
 use crate::engine::drive::{self, now};
 use crate::node::Node;
 use crate::store::exchanges::Received;
 use crate::store::exchanges::copies::Outline;
-
-fn wrong(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(WRONG, &error)
-}
 
 fn held(node: &Node, exchange: &ExchangeId) -> Result<Received, Failure> {
     let received = node.exchanges.received(exchange);

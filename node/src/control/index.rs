@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::index::{AdvertState, BatchState, IndexPeer, IndexReport};
-use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::index::advert::cap;
 use fairshare_protocol::limits::MAX_GENERATIONS;
 use fairshare_protocol::roster::Member;
 
 use super::members::roster;
+use super::wrong;
 use crate::engine::advert::Ours;
 use crate::engine::drive::{self, now};
 use crate::engine::{delta, keeping};
@@ -20,7 +21,6 @@ use crate::node::Node;
 /// # Errors
 /// If there is no federation, or the store fails.
 pub async fn show(node: &Arc<Node>, make: bool) -> Result<IndexReport, Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
     let roster = roster(node)?;
     let ours = match make {
         true => node.adverts.newest(node, &roster).await.map(Some),

@@ -18,7 +18,7 @@ use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Welcome;
 
 use super::members::{member, operator, roster};
-use super::{blocking, write_new};
+use super::{blocking, write_new, wrong};
 use crate::engine::drive::now;
 use crate::engine::ledger::standing;
 use crate::node::Node;
@@ -192,8 +192,4 @@ pub async fn standing(
             .collect()
     })
     .await
-}
-
-fn wrong(error: &store::Error) -> Failure {
-    Failure::from_error(WRONG, error)
 }

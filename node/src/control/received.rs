@@ -14,15 +14,11 @@ use fairshare_protocol::ids::{ExchangeId, PersonId};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
-use super::{blocking, write_new};
+use super::{blocking, write_new, wrong};
 use crate::fhir::export;
 use crate::node::Node;
 use crate::store::exchanges::Received;
 use crate::store::exchanges::copies::Outline;
-
-fn wrong(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(WRONG, &error)
-}
 
 /// What was received, newest first.
 ///

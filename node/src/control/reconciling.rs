@@ -10,11 +10,10 @@ use fairshare_protocol::control::reconcile::{
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::exchange::reconcile::frame::Why;
 use fairshare_protocol::exchange::reconcile::{End, Ended};
-use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
-use super::members::{member, roster};
-use super::{Progress, blocking};
+use super::members::{member, operator, roster};
+use super::{Progress, blocking, wrong};
 use crate::engine::reconcile::{self, Error, people};
 use crate::node::Node;
 
@@ -59,21 +58,10 @@ pub async fn reconcile(
                 let remedy = "`fairshare peer` says what is";
                 return Err(Failure::new(WRONG, fact, remedy));
             }
-            let what = format!("called off the round with {peer}");
-            let act = Act::Operator {
-                user: user.clone(),
-                what,
-            };
-            let recorded = node.record([act]).await;
-            recorded.map_err(|error| Failure::from_error(WRONG, &error))?;
+            operator(node, user, format!("called off the round with {peer}")).await?;
         }
         Wish::Run => {
-            let act = Act::Operator {
-                user: user.clone(),
-                what: format!("reconcile with {peer}"),
-            };
-            let recorded = node.record([act]).await;
-            recorded.map_err(|error| Failure::from_error(WRONG, &error))?;
+            operator(node, user, format!("reconcile with {peer}")).await?;
             let progress = progress.clone();
             let what = format!("reconciling with {peer}");
             let tell = move |going: &reconcile::Going| {
@@ -92,7 +80,6 @@ pub async fn reconcile(
 }
 
 fn look(node: &Node, peer: &fairshare_protocol::ids::OdsCode) -> Result<Outlook, Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::from_error(WRONG, &error);
     let matched = node.index.matched(peer).map_err(|error| wrong(&error))?;
     let matched = matched.ok_or_else(|| wrong(&Error::NotMatched(peer.clone())))?;
     let active = people::active(node, peer, &matched.match_id).map_err(|error| wrong(&error))?;

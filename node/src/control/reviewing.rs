@@ -9,16 +9,13 @@ use fairshare_protocol::control::{DEGRADED, Failure, WRONG};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
-use super::blocking;
+use super::members::operator;
 use super::naming::{named, names_nobody};
+use super::{blocking, wrong};
 use crate::engine::drive::now;
 use crate::node::Node;
 use crate::store;
 use crate::store::reviews::Item;
-
-fn wrong(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(WRONG, &error)
-}
 
 /// The reviews; that somebody looked is journaled before it is told.
 ///
@@ -43,12 +40,8 @@ pub async fn list(
     })
     .await?;
     if reviews.iter().any(|review| !review.local.is_empty()) {
-        let looked = Act::Operator {
-            user: user.clone(),
-            what: "looked at the reviews of emergencies".to_owned(),
-        };
-        let recorded = node.record([looked]).await;
-        recorded.map_err(|error| wrong(&error))?;
+        let looked = "looked at the reviews of emergencies";
+        operator(node, user, looked.to_owned()).await?;
     }
     Ok(ReviewsReport {
         now: now(),

@@ -3,20 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::exchange::{Counts, Seen, Sight, WhoSaw, WhoSawReport};
-use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::{Commitment, OdsCode};
 use fairshare_protocol::journal::{Act, Entry, Outcome};
 
-use super::blocking;
 use super::received::counts;
+use super::{blocking, wrong};
 use crate::engine::drive::now;
 use crate::engine::finding;
 use crate::node::Node;
-
-fn wrong(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(WRONG, &error)
-}
 
 /// Everything the journal holds about one person. Reads all of it.
 ///

@@ -15,18 +15,15 @@ use fairshare_protocol::member::User;
 use fairshare_protocol::offer::Service;
 use fairshare_protocol::text::Line;
 
+use super::members::operator;
 use super::naming::names_nobody;
-use super::{blocking, ended};
+use super::{blocking, ended, wrong};
 use crate::engine::drive::now;
 use crate::engine::finding::looked_for;
 use crate::engine::withholding::{opened, reach};
 use crate::fhir::Mark;
 use crate::node::Node;
 use crate::store::withheld::{self, Entry};
-
-fn wrong(error: &dyn std::error::Error) -> Failure {
-    Failure::from_error(WRONG, &error)
-}
 
 /// Withholds people; those withheld already stay as they are.
 ///
@@ -199,12 +196,8 @@ fn set(
 /// # Errors
 /// If store or journal fail.
 pub async fn list(node: &Arc<Node>, user: &User) -> Result<WithheldReport, Failure> {
-    let looked = Act::Operator {
-        user: user.clone(),
-        what: "looked at who and what is withheld".to_owned(),
-    };
-    let recorded = node.record([looked]).await;
-    recorded.map_err(|error| wrong(&error))?;
+    let looked = "looked at who and what is withheld";
+    operator(node, user, looked.to_owned()).await?;
     let node = Arc::clone(node);
     blocking(move || {
         let entries = node.withheld.all().map_err(|error| wrong(&error))?;

@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 pub use fairshare_protocol::index::delta::reason::Reason;
 
 use super::advert::Ours;
-use super::drive::{self, Effects, part};
+use super::drive::{self, Effects, last_word, part};
 use super::matching::{Error, Ready};
 use crate::network::Frames;
 use crate::node::Node;
@@ -104,10 +104,7 @@ pub(super) async fn take(
     match telling {
         Ok(telling) => telling.run(node, Part::Answerer, frames).await,
         Err(error) => {
-            // The peer learns why, and that this was all; it may be gone already.
-            if frames.send(&stopped(Reason::Stale)).await.is_ok() {
-                let _ = frames.finish().await;
-            }
+            last_word(frames, &stopped(Reason::Stale)).await;
             Err(error)
         }
     }

@@ -10,7 +10,7 @@ use fairshare_protocol::time::Timestamp;
 
 use crate::home::reserve::Full;
 use crate::journal::{self, Journal};
-use crate::network::{self, Frames};
+use crate::network::{self, FrameError, Frames};
 use crate::store::{self, Store};
 
 pub mod duplex;
@@ -142,6 +142,14 @@ pub async fn meanwhile<T>(frames: &mut Frames, sign: &[u8], work: impl Future<Ou
     }
 }
 
+/// Tells the other side why there will be no conversation, and that this was all.
+pub async fn last_word(frames: &mut Frames, why: &[u8]) {
+    // It may be gone already.
+    if frames.send(why).await.is_ok() {
+        let _ = frames.finish().await;
+    }
+}
+
 /// Makes durable, at the same time, what was appended to the journal and written to the store.
 async fn persist(
     journal: &Journal,
@@ -166,17 +174,24 @@ async fn persist(
 
 /// The next fact from outside: a frame, the end of the line, or the deadline.
 async fn next<C: Conversation>(machine: &C, frames: &mut Frames) -> Input<C::Fact> {
-    let deadline = async {
-        match machine.deadline() {
-            Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
-        frame = frames.recv(MAX_BULK_FRAME) => match frame {
-            Ok(Some(frame)) => Input::Received(frame),
-            Ok(None) | Err(_) => Input::Lost,
-        },
-        () = deadline => Input::DeadlinePassed,
+        frame = frames.recv(MAX_BULK_FRAME) => arrived(frame),
+        () = deadline(machine) => Input::DeadlinePassed,
+    }
+}
+
+/// Returns when the machine's deadline has come.
+async fn deadline<C: Conversation>(machine: &C) {
+    match machine.deadline() {
+        Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a frame, or its failing to come, is to a machine.
+fn arrived<Fact>(frame: Result<Option<Vec<u8>>, FrameError>) -> Input<Fact> {
+    match frame {
+        Ok(Some(frame)) => Input::Received(frame),
+        Ok(None) | Err(_) => Input::Lost,
     }
 }

@@ -12,7 +12,6 @@ use fairshare_protocol::exchange::ask::Pair;
 use fairshare_protocol::exchange::reconcile::frame::Why;
 use fairshare_protocol::exchange::reconcile::{End, Ended, Reconcile, Totals, stopped};
 use fairshare_protocol::ids::{OdsCode, PublicKey, RoundId};
-use fairshare_protocol::time::Timestamp;
 use fairshare_protocol::wire;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -20,7 +19,7 @@ use tokio::task::spawn_blocking;
 use self::effects::Rounding;
 use super::asking;
 use super::drive::duplex::duplex;
-use super::drive::{Error as Broken, now};
+use super::drive::{Error as Broken, last_word};
 use super::ledger::standing;
 use super::turns::{Begun, Turns};
 use crate::network::{self, Frames};
@@ -44,8 +43,6 @@ pub struct Reconciling {
 /// One round under way.
 #[derive(Debug)]
 pub struct Going {
-    /// Since when.
-    pub since: Timestamp,
     /// Whether this node proposed it.
     pub proposed: bool,
     people: AtomicU32,
@@ -88,7 +85,6 @@ impl Reconciling {
 
     fn enter(&self, peer: &OdsCode, proposed: bool) -> Guard<'_> {
         let going = Arc::new(Going {
-            since: now(),
             proposed,
             people: AtomicU32::new(0),
             given: AtomicU32::new(0),
@@ -253,10 +249,7 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, mut frames: Frames) -> Result<
         .with(&peer)
         .is_some_and(|going| going.proposed)
     {
-        // The peer learns why, and that this was all; it may be gone already.
-        if frames.send(&stopped(Why::Busy)).await.is_ok() {
-            let _ = frames.finish().await;
-        }
+        last_word(&mut frames, &stopped(Why::Busy)).await;
         return Err(Error::Busy(peer));
     }
     let another = node.reconciling.begun.another(&peer);

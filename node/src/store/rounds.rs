@@ -14,7 +14,6 @@
 use std::io;
 
 use fairshare_protocol::exchange::bundle::Root;
-use fairshare_protocol::exchange::bundle::stream;
 use fairshare_protocol::exchange::reconcile::orders::{
     Found, Given, Kept, Ours, Partial, Round, Theirs,
 };
@@ -130,9 +129,7 @@ impl Rounds {
         let theirs: Vec<Theirs> = theirs
             .map(|pair| pair.map(|(_, theirs)| theirs))
             .collect::<Result<_, _>>()?;
-        let next = theirs
-            .last()
-            .map_or(0, |last| last.offset + stream::sealed(last.size));
+        let next = Theirs::end(&theirs);
         let begun = self.begun.load::<(Hash, u64, u64)>(id.as_bytes())?;
         let begun = begun.filter(|(_, _, offset)| *offset == next);
         let partial = begun.map(|(key, size, offset)| {

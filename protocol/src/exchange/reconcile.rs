@@ -40,7 +40,7 @@ use rand_core::CryptoRng;
 
 pub use self::ended::{End, Ended, Totals};
 
-use self::agree::{Accepted, Hearing, Proposing, Sent};
+use self::agree::{Hearing, Proposing, Sent};
 use self::frame::{Frame, KINDS, Stand, Why};
 use self::orders::{Fact, Kept, Load, Save};
 use self::running::Running;
@@ -50,6 +50,7 @@ use crate::exchange::ask::{Fault, Pair};
 use crate::ids::{Handle, MatchId, RoundId};
 use crate::journal::Act;
 use crate::limits::{MAX_BULK_FRAME, ROUND_PATIENCE, SIGN_OF_LIFE, SILENCE};
+use crate::statement::{Body, Signed};
 use crate::time::Timestamp;
 
 mod active;
@@ -71,7 +72,6 @@ enum State {
     Agreed(Box<Sent>),
     Listening,
     Hearing(Box<Hearing>),
-    Accepted(Box<Accepted>),
     ToResume(Box<Kept>),
     Resuming(Box<Running>),
     Recalling(RoundId, Stand),
@@ -236,11 +236,8 @@ impl Reconcile {
             (State::Proposed(proposing), Frame::People { people, last }) => {
                 self.hear(*proposing, people, last, out)
             }
-            (State::Accepted(accepted), Frame::People { people, last }) => {
-                accepted.people(people, last)
-            }
-            (State::Accepted(accepted), Frame::Agreement(signed)) => {
-                self.agree(*accepted, &signed, now, out)
+            (State::Hearing(hearing), Frame::Agreement(signed)) => {
+                self.agree(*hearing, &signed, now, out)
             }
             (State::Agreed(sent), Frame::Agreement(signed)) => {
                 self.agreed(*sent, &signed, now, out)
@@ -253,7 +250,7 @@ impl Reconcile {
                 running.received(&self.pair, frame, now, out)?;
                 self.advance(*running, now, out)
             }
-            _ => Err(unfit("a message that does not belong here")),
+            _ => Err(stray()),
         }
     }
 
@@ -313,6 +310,15 @@ pub fn stopped(why: Why) -> Vec<u8> {
 
 fn send(frame: &Frame) -> Output<Reconcile> {
     Output::Send(codec::encode(frame))
+}
+
+/// Keeps a signed statement.
+fn keep<T: Body>(signed: &Signed<T>) -> Output<Reconcile> {
+    Output::Save(Save::Statement(signed.hash(), codec::encode(signed)))
+}
+
+const fn stray() -> End {
+    unfit("a message that does not belong here")
 }
 
 const fn unfit(what: &'static str) -> End {

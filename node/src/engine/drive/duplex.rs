@@ -18,7 +18,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::{Error, now, persist};
+use super::{Error, arrived, deadline, now, persist};
 use crate::journal::Journal;
 use crate::network::{FrameReceiver, FrameSender, Frames};
 use crate::store::Store;
@@ -135,20 +135,11 @@ async fn next<C: Conversation>(
     loads: &mut Loads<C>,
     writer: &Writer,
 ) -> Result<Input<C::Fact>, Error> {
-    let deadline = async {
-        match machine.deadline() {
-            Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         Some(fact) = loads.next() => fact.map(Input::Loaded),
-        frame = back.recv(MAX_BULK_FRAME) => Ok(match frame {
-            Ok(Some(frame)) => Input::Received(frame),
-            Ok(None) | Err(_) => Input::Lost,
-        }),
+        frame = back.recv(MAX_BULK_FRAME) => Ok(arrived(frame)),
         () = writer.waiting.broken.notified() => Ok(Input::Lost),
-        () = deadline => Ok(Input::DeadlinePassed),
+        () = deadline(machine) => Ok(Input::DeadlinePassed),
     }
 }
 
@@ -160,11 +151,7 @@ fn at_hand<C: Conversation>(
     if let Some(Some(fact)) = loads.next().now_or_never() {
         return fact.map(|fact| Some(Input::Loaded(fact)));
     }
-    Ok(match back.recv(MAX_BULK_FRAME).now_or_never() {
-        Some(Ok(Some(frame))) => Some(Input::Received(frame)),
-        Some(Ok(None) | Err(_)) => Some(Input::Lost),
-        None => None,
-    })
+    Ok(back.recv(MAX_BULK_FRAME).now_or_never().map(arrived))
 }
 
 /// Writes frames in the order they are given.

@@ -21,8 +21,8 @@ use crate::engine::drive::duplex::Parallel;
 use crate::engine::ledger::standing;
 use crate::engine::showing::Bundle;
 use crate::node::Node;
-use crate::store::blobs::spool::{self};
-use crate::store::exchanges::{self};
+use crate::store::blobs::spool;
+use crate::store::exchanges;
 use crate::store::rounds::Row;
 
 mod bundles;
@@ -84,13 +84,7 @@ impl Rounding {
         spawn_blocking(move || {
             let kept = this.node.rounds.kept(&row)?;
             let mut spool = this.node.store.blobs().open_spool(&row.spool)?;
-            let last = kept.theirs.last();
-            let next = last.map_or(0, |last| last.offset + sealed(last.size));
-            let here = kept.partial.as_ref().map_or(0, |partial| {
-                let whole = CHUNK * partial.chunks;
-                whole.min(sealed(partial.size))
-            });
-            spool.begin(next + here)?;
+            spool.begin(kept.end())?;
             this.count(&kept);
             *this.at() = At {
                 given: kept.given,
@@ -184,14 +178,6 @@ impl Rounding {
             .person(&self.peer, &row.round.match_id, handle)?;
         person.ok_or(Error::Broken("a handle of a round names nobody any more"))
     }
-}
-
-/// Bytes of a whole chunk of ciphertext.
-const CHUNK: u64 =
-    (fairshare_protocol::limits::BUNDLE_CHUNK + fairshare_protocol::crypto::seal::TAG) as u64;
-
-const fn sealed(size: u64) -> u64 {
-    fairshare_protocol::exchange::bundle::stream::sealed(size)
 }
 
 impl Parallel<Reconcile> for Rounding {

@@ -22,6 +22,12 @@ pub const fn sealed(size: u64) -> u64 {
     size + chunks(size) * TAG as u64
 }
 
+/// The bytes of the first `chunks` chunks of it.
+pub const fn arrived(size: u64, chunks: u64) -> u64 {
+    let (here, all) = ((BUNDLE_CHUNK + TAG) as u64 * chunks, sealed(size));
+    if here < all { here } else { all }
+}
+
 /// A bundle of ours, sealed as its plaintext comes.
 pub struct Sealing {
     sealer: Sealer,

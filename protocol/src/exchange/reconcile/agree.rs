@@ -8,9 +8,8 @@ use super::frame::{Frame, Why};
 use super::orders::{Load, Round, Save};
 use super::running::Running;
 use super::said::{self, Agreement, Nonce, Proposal};
-use super::{End, Out, Reconcile, State, Step, send, unfit};
+use super::{End, Out, Reconcile, State, Step, keep, send, stray, unfit};
 use crate::category::Purpose;
-use crate::codec;
 use crate::conversation::Output;
 use crate::crypto::seal::SecretKey;
 use crate::exchange::ask::Fault;
@@ -47,23 +46,12 @@ pub(super) struct Sent {
     theirs: Nonce,
 }
 
-/// The other, until it knows the proposer's people and its own.
+/// The other, until the proposer agrees.
 pub(super) struct Hearing {
     proposed: Proposed,
+    /// Once it has said who its people are.
     ours: Option<(Nonce, Active)>,
     heard: Active,
-}
-
-/// The other, once it has said who its people are.
-pub(super) struct Accepted {
-    hearing: Hearing,
-}
-
-impl Accepted {
-    pub(super) fn people(mut self: Box<Self>, people: Vec<(Handle, bool)>, last: bool) -> Step {
-        self.hearing.heard.hear(people, last)?;
-        Ok(State::Accepted(self))
-    }
 }
 
 /// The list one side commits to.
@@ -188,12 +176,15 @@ impl Reconcile {
         rng: &mut dyn CryptoRng,
         out: &mut Out,
     ) -> Step {
+        if hearing.ours.is_some() {
+            return Err(Fault::Ours.into());
+        }
         let ours = Active::all(people.map_err(declined)?);
         let nonce = chance(rng);
         out.push(send(&Frame::Accept(nonce)));
         ours.send(out);
         hearing.ours = Some((nonce, ours));
-        Ok(State::Accepted(Box::new(Accepted { hearing })))
+        Ok(State::Hearing(Box::new(hearing)))
     }
 
     /// The other's people, as the proposer hears them; after the last it agrees to the list.
@@ -221,7 +212,7 @@ impl Reconcile {
     /// The proposer's commitment to the list: must be to the same as ours.
     pub(super) fn agree(
         &mut self,
-        accepted: Accepted,
+        hearing: Hearing,
         signed: &Signed<Agreement>,
         now: Timestamp,
         out: &mut Out,
@@ -230,8 +221,8 @@ impl Reconcile {
             proposed,
             ours,
             heard,
-        } = accepted.hearing;
-        let (nonce, ours) = ours.ok_or(Fault::Ours)?;
+        } = hearing;
+        let (nonce, ours) = ours.ok_or(stray())?;
         let theirs = self.theirs(signed)?.nonce;
         if said::commit(&proposed.round, &theirs) != proposed.nonce {
             return Err(unfit("another nonce than was committed to"));
@@ -344,8 +335,4 @@ fn declined(why: Why) -> End {
         why,
         by_peer: false,
     }
-}
-
-fn keep<T: Body>(signed: &Signed<T>) -> Output<Reconcile> {
-    Output::Save(Save::Statement(signed.hash(), codec::encode(signed)))
 }

@@ -7,7 +7,7 @@ use super::frame::{Frame, Opens, Stand};
 use super::orders::{Given, Load, Ours, Prepared, Round, Save};
 use super::running::context;
 use super::said::{Held, Receipts};
-use super::{End, Out, send, unfit};
+use super::{End, Out, keep, send, unfit};
 use crate::category::{Category, Purpose};
 use crate::codec::{self, Bytes};
 use crate::conversation::Output;
@@ -72,6 +72,14 @@ impl Giving {
     pub(super) fn ours(&self, index: u32) -> Option<&Ours> {
         let at = index.checked_sub(self.given.receipted)?;
         self.ours.get(at as usize)
+    }
+
+    /// Whether these are our bundles from that place on.
+    fn are<'a>(&self, first: u32, hashes: impl IntoIterator<Item = &'a Hash>) -> bool {
+        (first..).zip(hashes).all(|(index, hash)| {
+            let ours = self.ours(index);
+            ours.is_some_and(|ours| ours.shown.hash() == *hash)
+        })
     }
 
     /// The key of a bundle, and that it leaves: in the journal before it can.
@@ -264,18 +272,14 @@ impl Giving {
         out: &mut Out,
     ) -> Result<(), End> {
         let held = signed.verify(&pair.peer_key).map_err(Fault::from)?;
-        let mut expected = held.bundles.iter().zip(held.first..);
         let fits = held.round == round.id
             && (&held.from, &held.to) == (&pair.peer, &pair.me)
             && held.first == self.given.acknowledged
-            && expected.all(|(hash, index)| {
-                let ours = self.ours(index);
-                ours.is_some_and(|ours| ours.shown.hash() == *hash)
-            });
+            && self.are(held.first, &held.bundles);
         if !fits {
             return Err(unfit("an acknowledgement of other bundles than were sent"));
         }
-        out.push(statement(signed));
+        out.push(keep(signed));
         self.given.acknowledged += u32::try_from(held.bundles.len()).unwrap_or(0);
         out.push(Output::Save(Save::Given(self.given)));
         Ok(())
@@ -291,20 +295,16 @@ impl Giving {
     ) -> Result<(), End> {
         let said = signed.verify(&pair.peer_key).map_err(Fault::from)?;
         let count = u32::try_from(said.bundles.len()).unwrap_or(u32::MAX);
-        let mut expected = said.bundles.iter().zip(said.first..);
         let fits = said.round == round.id
             && (&said.from, &said.to) == (&pair.peer, &pair.me)
             && said.first == self.given.receipted
             && said.first.saturating_add(count) <= self.given.released
             && said.at <= now + CLOCK_SKEW
-            && expected.all(|((hash, _), index)| {
-                let ours = self.ours(index);
-                ours.is_some_and(|ours| ours.shown.hash() == *hash)
-            });
+            && self.are(said.first, said.bundles.iter().map(|(hash, _)| hash));
         if !fits {
             return Err(unfit("receipts for other bundles than were opened"));
         }
-        out.push(statement(signed));
+        out.push(keep(signed));
         for ((_, verdict), index) in said.bundles.iter().zip(said.first..) {
             if let Some((_, exchange)) = round.at(index) {
                 out.push(Output::Record(Act::ReceiptHeard {
@@ -320,8 +320,4 @@ impl Giving {
         out.push(Output::Save(Save::Given(self.given)));
         Ok(())
     }
-}
-
-pub(super) fn statement<T: crate::statement::Body>(signed: &Signed<T>) -> Output<super::Reconcile> {
-    Output::Save(Save::Statement(signed.hash(), codec::encode(signed)))
 }

@@ -8,7 +8,7 @@ use super::frame::Why;
 use crate::category::Category;
 use crate::crypto::seal::SecretKey;
 use crate::exchange::answer::Verdict;
-use crate::exchange::bundle::stream::{Sealing, Unreadable};
+use crate::exchange::bundle::stream::{self, Sealing, Unreadable};
 use crate::exchange::bundle::{Manifest, Root, Shown};
 use crate::ids::{Commitment, ExchangeId, Handle, Hash, MatchId, OdsCode, RoundId};
 use crate::statement::Signed;
@@ -102,6 +102,14 @@ pub struct Theirs {
     pub found: Option<Found>,
 }
 
+impl Theirs {
+    /// Where in the spool the bundle after these begins.
+    pub fn end(theirs: &[Self]) -> u64 {
+        let last = theirs.last();
+        last.map_or(0, |last| last.offset + stream::sealed(last.size))
+    }
+}
+
 /// What was found in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
@@ -139,6 +147,15 @@ pub struct Kept {
     pub theirs: Vec<Theirs>,
     /// The one that did not arrive whole.
     pub partial: Option<Partial>,
+}
+
+impl Kept {
+    /// Where in the spool what comes next belongs.
+    pub fn end(&self) -> u64 {
+        let partial = self.partial.as_ref();
+        let here = partial.map_or(0, |part| stream::arrived(part.size, part.chunks));
+        Theirs::end(&self.theirs) + here
+    }
 }
 
 /// What is to be kept.

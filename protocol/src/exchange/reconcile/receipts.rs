@@ -1,9 +1,8 @@
 //! Receipts for bundles that were filed.
 
-use super::give::statement;
 use super::orders::{Found, Round};
 use super::said::Receipts;
-use super::{Out, frame::Frame, send};
+use super::{Out, frame::Frame, keep, send};
 use crate::conversation::Output;
 use crate::exchange::answer::Verdict;
 use crate::exchange::ask::Pair;
@@ -35,7 +34,7 @@ pub(super) fn receipt(
             at: now,
         };
         let signed = Signed::sign(&receipts, &pair.key);
-        out.push(statement(&signed));
+        out.push(keep(&signed));
         for (exchange, shown, found) in part {
             out.push(Output::Record(Act::Received {
                 exchange: *exchange,

@@ -4,12 +4,11 @@
 use std::collections::VecDeque;
 
 use super::frame::{Frame, Opens, Stand};
-use super::give::statement;
 use super::orders::{Load, Locked, Partial, Round, Save, Theirs, Unlocked};
 use super::receipts::receipt;
 use super::running::context;
 use super::said::Held;
-use super::{End, Out, send, unfit};
+use super::{End, Out, keep, send, unfit};
 use crate::conversation::Output;
 use crate::crypto::seal::SecretKey;
 use crate::exchange::answer::Verdict;
@@ -72,9 +71,7 @@ impl Taking {
         let filed = u32::try_from(filed.count()).unwrap_or(u32::MAX);
         let held = u32::try_from(theirs.len()).unwrap_or(u32::MAX);
         Self {
-            offset: theirs
-                .last()
-                .map_or(0, |last| last.offset + stream::sealed(last.size)),
+            offset: Theirs::end(&theirs),
             theirs: theirs.into(),
             partial,
             held,
@@ -366,7 +363,7 @@ impl Taking {
                 bundles: bundles.collect(),
             };
             let signed = Signed::sign(&held, &pair.key);
-            out.push(statement(&signed));
+            out.push(keep(&signed));
             out.push(send(&Frame::Held(signed)));
             self.told = upto;
         }
