@@ -11,11 +11,12 @@
 //!
 //! Large bodies live outside sled, in [`blobs`], because sled never shrinks its file.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use fairshare_protocol::crypto::seal::SecretKey;
@@ -39,6 +40,8 @@ pub mod withheld;
 pub const VERSION: u32 = 2;
 /// Memory sled may use for its cache, in bytes; its default is 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
+/// How long sled's threads may outlive a store that was closed.
+const LINGERING: Duration = Duration::from_secs(2);
 /// The longest value of a table, in bytes; larger things are blobs.
 pub const MAX_VALUE: usize = 16 * 1024 * 1024;
 
@@ -76,6 +79,7 @@ impl Store {
     /// If the directory cannot be used, the store does not open, is of another version, or was
     /// sealed under another key.
     pub fn open(dir: &Path, blobs: &Path, key: SecretKey) -> Result<Self, Error> {
+        until_free(&dir.join("db"))?;
         let db = sled::Config::new()
             .path(dir)
             .cache_capacity(CACHE)
@@ -208,6 +212,28 @@ fn flush_and_sync(db: &sled::Db, file: &File) -> Result<(), Error> {
     Ok(())
 }
 
+/// Waits until nobody has sled's file locked. Other processes are kept out by the lock of the home;
+/// but sled's own threads may hold theirs a moment after this process closed the store, and the next
+/// question to the same home would find it taken. Who still has it after [`LINGERING`] is another
+/// store, as sled then says.
+fn until_free(db: &Path) -> io::Result<()> {
+    let file = match File::open(db) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LINGERING => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            // Closing the file gives it up again.
+            Ok(()) | Err(TryLockError::WouldBlock) => return Ok(()),
+        }
+    }
+}
+
 /// Makes names created in or removed from `dir` durable.
 ///
 /// # Errors
@@ -290,6 +316,22 @@ mod tests {
             all,
             [(b"a".to_vec(), "Ada".into()), (b"b".to_vec(), "Bob".into())]
         );
+    }
+
+    #[test]
+    fn a_lock_that_lingers_is_waited_for_and_a_store_that_is_open_is_not_opened_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path(), 1).unwrap());
+        let lingering = File::open(dir.path().join("store").join("db")).unwrap();
+        lingering.lock().unwrap();
+        let thread = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            drop(lingering);
+        });
+        let store = open(dir.path(), 1).unwrap();
+        thread.join().unwrap();
+        assert!(matches!(open(dir.path(), 1), Err(Error::Sled(_))));
+        drop(store);
     }
 
     #[test]
