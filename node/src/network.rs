@@ -23,6 +23,7 @@ pub use self::peers::PeerState;
 use self::swarm::Command;
 
 mod address;
+mod buffered;
 mod build;
 mod dial;
 mod door;

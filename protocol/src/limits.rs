@@ -35,6 +35,8 @@ pub const MAX_PENDING_JOINS: usize = 256;
 
 /// The most people in one round of a reconcile.
 pub const MAX_ROUND: usize = 131_072;
+/// The most of them in one message: two of these are over [`MAX_BULK_FRAME`].
+pub const MAX_LISTED: usize = 2048;
 /// How many bundles of a round may lie with the other side before their keys leave.
 pub const AHEAD: u32 = 64;
 /// How many bytes of them, unless it is one bundle.

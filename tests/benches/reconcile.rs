@@ -31,7 +31,7 @@ fn main() {
     }
     let count = std::env::var("FAIRSHARE_ROUND_PEOPLE").ok();
     let count: u32 = count.map_or(10_000, |number| number.parse().unwrap());
-    let federation = Federation::found("warn");
+    let federation = Federation::found_for("warn", count.max(5000));
     let everybody = Somebody::all(0..count);
     for (site, author) in federation.sites.iter().zip(["rh8", "l83024"]) {
         people::write(site.dir(), "export", author, &everybody, LETTER);

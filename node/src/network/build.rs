@@ -11,6 +11,7 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, ping, tcp, tls, yamux};
 
 use super::address::{self, transport_reason};
+use super::buffered::Buffered;
 use super::door::Door;
 use super::streams::Behaviour;
 use super::swarm::State;
@@ -64,7 +65,7 @@ impl State {
             .with_tokio()
             .with_tcp(
                 tcp::Config::default().nodelay(true),
-                tls::Config::new,
+                |key: &_| tls::Config::new(key).map(Buffered),
                 muxer,
             )
             .map_err(|_| Error::Key)?

@@ -39,6 +39,7 @@ impl Frames {
         Self {
             out: FrameSender {
                 write,
+                gathered: Vec::new(),
                 broken: false,
                 floor_span: timing.floor_span,
                 _slot: std::sync::Arc::clone(&slot),
@@ -92,14 +93,16 @@ impl Frames {
 /// The sending half of [`Frames`].
 pub struct FrameSender {
     write: futures::io::WriteHalf<Box<dyn Bytes>>,
+    /// Small frames that leave together.
+    gathered: Vec<u8>,
     /// A frame went out in part, or not at all.
     broken: bool,
     floor_span: Duration,
     _slot: std::sync::Arc<Option<OwnedSemaphorePermit>>,
 }
 
-/// With the length in front of it, one muxer frame.
-const FIRST_PIECE: usize = 16 * 1024 - 4;
+/// What of small frames is gathered: one muxer frame.
+const GATHERED: usize = 16 * 1024;
 
 impl FrameSender {
     /// Sends one frame. Whoever drops the future half-way has broken the stream.
@@ -107,6 +110,15 @@ impl FrameSender {
     /// # Errors
     /// If the frame is over 4 GiB, the stream is lost, or the other side does not read.
     pub async fn send(&mut self, frame: &[u8]) -> Result<(), FrameError> {
+        self.feed(frame).await?;
+        self.flush().await
+    }
+
+    /// Sends one frame that may wait for those that follow, until [`Self::flush`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn feed(&mut self, frame: &[u8]) -> Result<(), FrameError> {
         let length = u32::try_from(frame.len()).map_err(|_| FrameError::TooLong {
             length: frame.len(),
             limit: u32::MAX as usize,
@@ -114,17 +126,40 @@ impl FrameSender {
         if mem::replace(&mut self.broken, true) {
             return Err(FrameError::Lost);
         }
-        let (first, rest) = frame.split_at(frame.len().min(FIRST_PIECE));
-        let mut start = Vec::with_capacity(4 + first.len());
-        start.extend_from_slice(&length.to_be_bytes());
-        start.extend_from_slice(first);
-        let span = self.floor_span;
-        paced(span, self.write.write_all(&start)).await?;
-        for piece in rest.chunks(FLOOR_BYTES) {
-            paced(span, self.write.write_all(piece)).await?;
+        if self.gathered.len() + 4 > GATHERED {
+            self.write_gathered().await?;
         }
-        paced(span, self.write.flush()).await?;
+        self.gathered.extend_from_slice(&length.to_be_bytes());
+        let room = GATHERED - self.gathered.len();
+        let (first, rest) = frame.split_at(frame.len().min(room));
+        self.gathered.extend_from_slice(first);
+        if !rest.is_empty() {
+            self.write_gathered().await?;
+        }
+        for piece in rest.chunks(FLOOR_BYTES) {
+            paced(self.floor_span, self.write.write_all(piece)).await?;
+        }
         self.broken = false;
+        Ok(())
+    }
+
+    /// Lets everything leave that was [fed](Self::feed).
+    ///
+    /// # Errors
+    /// If the stream is lost or the other side does not read.
+    pub async fn flush(&mut self) -> Result<(), FrameError> {
+        if mem::replace(&mut self.broken, true) {
+            return Err(FrameError::Lost);
+        }
+        self.write_gathered().await?;
+        paced(self.floor_span, self.write.flush()).await?;
+        self.broken = false;
+        Ok(())
+    }
+
+    async fn write_gathered(&mut self) -> Result<(), FrameError> {
+        paced(self.floor_span, self.write.write_all(&self.gathered)).await?;
+        self.gathered.clear();
         Ok(())
     }
 

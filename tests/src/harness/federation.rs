@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Site;
 use super::people::{self, Somebody};
+use super::{Site, free_port};
 
 /// How long nodes may take to find each other.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,7 +32,13 @@ impl Federation {
     /// Makes the nodes, founds the federation, lets all in, and waits until all are connected. Their
     /// logs have this level.
     pub fn found(log: &str) -> Self {
-        Self::of(ORGANISATIONS.iter().map(|it| made(*it, log)).collect())
+        Self::found_for(log, 5000)
+    }
+
+    /// [`Federation::found`] of organisations that look after so many people each.
+    pub fn found_for(log: &str, population: u32) -> Self {
+        let made = |it: &_| made(*it, log, population);
+        Self::of(ORGANISATIONS.iter().map(made).collect())
     }
 
     /// [`Federation::found`] of nodes that were made: of the first of [`ORGANISATIONS`].
@@ -145,10 +151,12 @@ pub fn until(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-fn made([code, kind, name]: [&str; 3], log: &str) -> Site {
+fn made([code, kind, name]: [&str; 3], log: &str, population: u32) -> Site {
     let mut site = Site::new();
     log.clone_into(&mut site.log);
-    site.init("home", code, kind, name);
+    let address = format!("127.0.0.1:{}", free_port());
+    let reach = [address.as_str(), &address];
+    site.init_for("home", [code, kind, name], population, reach);
     site.name_user();
     site
 }

@@ -23,7 +23,8 @@ use crate::journal::Journal;
 use crate::network::{FrameReceiver, FrameSender, Frames};
 use crate::store::Store;
 
-/// The most facts handed over before what came of them is made durable.
+/// The most facts handed over before what came of them is made durable, and the most frames written
+/// before they are flushed.
 const AT_ONCE: usize = 64;
 /// Bytes that may wait to be written before no more are made.
 const ROOM: usize = 1024 * 1024;
@@ -189,13 +190,20 @@ impl Writer {
         let waiting = Arc::new(Waiting::default());
         let told = Arc::clone(&waiting);
         let task = tokio::spawn(async move {
-            while let Some(frame) = queue.recv().await {
-                if out.send(&frame).await.is_err() {
+            let mut frames = Vec::new();
+            while queue.recv_many(&mut frames, AT_ONCE).await > 0 {
+                for frame in frames.drain(..) {
+                    if out.feed(&frame).await.is_err() {
+                        told.broken.notify_one();
+                        return;
+                    }
+                    told.bytes.fetch_sub(frame.len(), Ordering::Relaxed);
+                    told.less.notify_waiters();
+                }
+                if out.flush().await.is_err() {
                     told.broken.notify_one();
                     return;
                 }
-                told.bytes.fetch_sub(frame.len(), Ordering::Relaxed);
-                told.less.notify_waiters();
             }
             // The other side may be gone already; nothing depends on this.
             let _ = out.finish().await;

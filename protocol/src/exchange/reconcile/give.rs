@@ -21,6 +21,10 @@ use crate::limits::{AHEAD, AHEAD_BYTES, CLOCK_SKEW};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
+/// So many bundles, or bytes of them, are kept at once while more are being made.
+const KEPT: usize = 16;
+const KEPT_BYTES: u64 = 1024 * 1024;
+
 /// Our bundles on their way.
 #[derive(Default)]
 pub(super) struct Giving {
@@ -32,6 +36,8 @@ pub(super) struct Giving {
     /// The next to be kept.
     sealed: Vec<Ours>,
     making: Option<Making>,
+    /// As many are ahead as may be: no more are made until half of them are done.
+    resting: bool,
     /// What the other side has of the next bundle.
     partial: Option<(Hash, u64)>,
 }
@@ -46,8 +52,18 @@ enum Making {
         key: Hash,
         counts: Vec<(Category, u32)>,
         person: Commitment,
+        size: u64,
         skip: u64,
     },
+}
+
+impl Making {
+    const fn size(&self) -> u64 {
+        match self {
+            Self::Ordered => 0,
+            Self::Sealing { size, .. } => *size,
+        }
+    }
 }
 
 impl Giving {
@@ -134,22 +150,38 @@ impl Giving {
         Ok(())
     }
 
-    /// Orders the next bundle if it may go ahead, and that those that were sealed be kept.
+    /// Orders the next bundle if it may go ahead, and that those that were sealed be kept: many at
+    /// once, as every order to keep costs an fsync.
     pub(super) fn advance(&mut self, pair: &Pair, round: &Round, out: &mut Out) {
-        if self.keeping.is_empty() && !self.sealed.is_empty() {
-            let first = self.next() - u32::try_from(self.sealed.len()).unwrap_or(0);
+        let next = self.next();
+        self.resting = match next - self.given.receipted {
+            AHEAD.. => true,
+            ahead => self.resting && ahead > AHEAD / 2,
+        };
+        if self.making.is_none() && !self.resting && self.has_room() {
+            self.order(pair, round, next, out);
+        }
+        let enough = self.sealed.len() >= KEPT
+            || self.making.as_ref().is_none_or(|making| {
+                let sealed: u64 = self.sealed.iter().map(|ours| ours.size).sum();
+                sealed + making.size() >= KEPT_BYTES
+            });
+        if self.keeping.is_empty() && !self.sealed.is_empty() && enough {
+            let first = next - u32::try_from(self.sealed.len()).unwrap_or(0);
             self.keeping = std::mem::take(&mut self.sealed);
             out.push(Output::Load(Load::Keep(first, self.keeping.clone())));
         }
-        let next = self.next();
-        if self.making.is_some() || next >= self.given.receipted + AHEAD {
-            return;
-        }
+    }
+
+    /// Whether more bytes may go ahead.
+    fn has_room(&self) -> bool {
         let waiting = self.ours.iter().chain(&self.keeping).chain(&self.sealed);
         let waiting = waiting.skip((self.given.released - self.given.receipted) as usize);
-        if waiting.map(|ours| ours.size).sum::<u64>() > AHEAD_BYTES {
-            return;
-        }
+        waiting.map(|ours| ours.size).sum::<u64>() <= AHEAD_BYTES
+    }
+
+    /// Orders the bundle of the person at the place `next`, if there is one.
+    fn order(&mut self, pair: &Pair, round: &Round, next: u32, out: &mut Out) {
         let Some((handle, _)) = round.at(next) else {
             return;
         };
@@ -191,6 +223,7 @@ impl Giving {
             key,
             counts: prepared.counts,
             person: prepared.person,
+            size: sealing.size(),
             skip,
         });
         out.push(Output::Load(Load::Seal(Box::new(sealing))));

@@ -124,8 +124,12 @@ impl Running {
     }
 
     /// The keys that may leave now: each after the last bundle was opened and checked, and neither
-    /// side more than one ahead. Whoever does not lead waits for the first.
+    /// side more than one ahead. Whoever does not lead waits for the first. While others are being
+    /// opened none leave, so that they leave two at a time: for both, one fsync.
     fn release(&mut self, pair: &Pair, out: &mut Out) {
+        if self.taking.is_opening() {
+            return;
+        }
         let before = self.giving.given.released;
         let opened = self.taking.opened;
         let begun = self.round.leads || opened > 0;

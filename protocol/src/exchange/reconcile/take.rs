@@ -94,6 +94,11 @@ impl Taking {
         self.theirs.get(index.checked_sub(self.base)? as usize)
     }
 
+    /// Whether there are keys that came and have not been tried.
+    pub(super) fn is_opening(&self) -> bool {
+        self.opening > 0 || !self.keys.is_empty()
+    }
+
     /// How many keys came.
     fn unlocked_upto(&self) -> u32 {
         self.opened + self.opening + u32::try_from(self.keys.len()).unwrap_or(0)
