@@ -8,8 +8,8 @@ use fairshare_protocol::control::Failure;
 use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, federation, find, import, index, init, join, journal, ledger,
-    matching, members, offer, peer, peers, received, reconcile, reviews, run, standing, status,
-    terms, who_saw, withhold,
+    matching, members, notices, offer, peer, peers, received, reconcile, reviews, run, standing,
+    status, terms, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -62,6 +62,8 @@ pub enum Command {
     Received(received::Received),
     WhoSaw(who_saw::WhoSaw),
     #[command(subcommand)]
+    Notices(notices::Notices),
+    #[command(subcommand)]
     Reviews(reviews::Reviews),
     #[command(subcommand)]
     Withhold(withhold::Withhold),
@@ -96,6 +98,7 @@ impl Command {
             Self::Reconcile(command) => command.run(client).await,
             Self::Received(command) => command.run(client).await,
             Self::WhoSaw(command) => command.run(client).await,
+            Self::Notices(command) => command.run(client).await,
             Self::Reviews(command) => command.run(client).await,
             Self::Withhold(command) => command.run(client).await,
             Self::Status(command) => command.run(client).await,

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod ledger;
 pub mod matching;
 pub mod members;
+pub mod notices;
 pub mod offer;
 pub mod peer;
 pub mod peers;

@@ -19,6 +19,11 @@ mod output;
 mod paper;
 mod signing;
 
+/// A node makes and frees small values all day: with the system's allocator that is a sixth of its
+/// CPU time in a round.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,

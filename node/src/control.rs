@@ -22,11 +22,13 @@ use crate::status;
 mod asking;
 mod auditing;
 mod copies;
+mod corrected;
 mod index;
 mod joining;
 mod ledger;
 mod members;
 mod naming;
+mod noticing;
 mod received;
 mod reconciling;
 mod reviewing;
@@ -66,6 +68,7 @@ pub async fn dispatch(
         Request::EraseReceived(question) => answer(copies::erase(node, user, question).await?),
         Request::ListReviews(question) => answer(reviewing::list(node, user, &question).await?),
         Request::CloseReviews(question) => answer(reviewing::close(node, user, question).await?),
+        Request::ListNotices(_) => answer(noticing::list(node, user).await?),
         Request::WhoSaw(question) => answer(who_saw::who_saw(node, question).await?),
         Request::Withhold(question) => answer(withholding::add(node, user, question).await?),
         Request::Release(question) => answer(withholding::release(node, user, question).await?),

@@ -16,6 +16,7 @@ pub mod joining;
 pub mod keeping;
 pub mod ledger;
 pub mod matching;
+pub mod notices;
 pub mod progress;
 pub mod reconcile;
 pub mod roster;

@@ -32,6 +32,7 @@ pub mod reference;
 pub mod refusal;
 pub mod service;
 pub mod source;
+pub mod status;
 pub mod subject;
 pub mod version;
 

@@ -1,6 +1,6 @@
 //! How the node is, and how its peers are, for operators.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use fairshare_protocol::control::node::{
     Problem, Reserve, ReviewsState, StatusReport,
 };
 use fairshare_protocol::control::{Failure, WRONG};
-use fairshare_protocol::exchange::review;
+use fairshare_protocol::exchange::{notice, review};
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::join::Invitation;
 use fairshare_protocol::roster::{Member, Roster};
@@ -53,6 +53,7 @@ pub async fn report(node: &Arc<Node>) -> StatusReport {
         ReviewsState::default()
     });
     problems.extend(overdue(reviews));
+    problems.extend(late(node).unwrap_or_else(|error| Some(problem(&error))));
     let roster = node.membership.roster();
     problems.extend(roster.as_ref().and_then(|roster| our_place(node, roster)));
     let mut peers = peers(node).await;
@@ -133,6 +134,23 @@ fn little_disk(disk: &Disk) -> Option<Problem> {
 }
 
 /// Emergencies nobody has reviewed in time.
+/// Peers that hold a copy of something that changed and have not said that they know.
+fn late(node: &Node) -> Result<Option<Problem>, store::Error> {
+    let then = now() - notice::LATE;
+    let due = node.records.notices().due()?;
+    let peers = due.iter().filter(|(_, _, due)| due.since < then);
+    let peers: BTreeSet<_> = peers.map(|(_, peer, _)| peer.as_str()).collect();
+    if peers.is_empty() {
+        return Ok(None);
+    }
+    let peers = peers.into_iter().collect::<Vec<_>>().join(", ");
+    Ok(Some(Problem {
+        fact: format!("{peers} has had no news for over a day of people whose records it holds"),
+        remedy: "`fairshare notices list` says of whom and why; tell it by telephone meanwhile"
+            .to_owned(),
+    }))
+}
+
 fn overdue(reviews: ReviewsState) -> Option<Problem> {
     let hours = review::WITHIN.as_secs() / 3600;
     let fact = match reviews.overdue {

@@ -18,6 +18,7 @@ pub mod index;
 pub mod journal;
 pub mod ledger;
 pub mod node;
+pub mod notices;
 pub mod offer;
 pub mod reconcile;
 pub mod reviews;
@@ -111,6 +112,8 @@ requests! {
     ListReviews(reviews::ListReviews) -> reviews::ReviewsReport,
     /// Close reviews.
     CloseReviews(reviews::CloseReviews) -> Vec<reviews::ReviewItem>,
+    /// What peers are still to be told.
+    ListNotices(notices::ListNotices) -> notices::NoticesReport,
     /// Who saw what of somebody.
     WhoSaw(exchange::WhoSaw) -> exchange::WhoSawReport,
     /// Withhold people.

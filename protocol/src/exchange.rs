@@ -28,6 +28,16 @@
 //! exchange id is executed once: asked again, the holder repeats its signed answer and shows
 //! nothing a second time; a requester that wants to try again takes a new id.
 //!
+//! **A notice** is begun by whoever showed somebody before and has news of them ([`notice`]):
+//!
+//! ```text
+//! teller                                  hearer
+//!    | notice -------------------------------> |
+//!    | <-------------------------------- go on |  or refused, or the receipt if it came before
+//!    | key, chunk…, commitment --------------> |
+//!    | <------------------------------ receipt |
+//! ```
+//!
 //! **Emergencies** need a reason. Each side opens a [`review::Review`] with the exchange: durable at
 //! the requester before its request leaves, at the holder before its answer does, whatever it says.
 //!
@@ -38,6 +48,7 @@ pub mod account;
 pub mod answer;
 pub mod ask;
 pub mod bundle;
+pub mod notice;
 pub mod reconcile;
 pub mod request;
 pub mod review;

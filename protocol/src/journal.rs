@@ -464,6 +464,18 @@ pub enum Act {
         /// Why, without patient data.
         why: String,
     },
+    /// We told a peer that there is news of somebody we showed it. The notice left after this was
+    /// durable; what was shown with it is [`Act::Shown`].
+    Told {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Whom we told.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// Hash of our signed notice.
+        notice: Hash,
+    },
 }
 
 /// Where the chain stood at the end of a day. One a day, made when the first entry of a later day

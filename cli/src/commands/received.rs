@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fairshare_protocol::control::exchange::{self, Fate, Filing, ReceivedBundle, Which, Why};
+use fairshare_protocol::control::exchange::{self, Fate, Filing, Note, ReceivedBundle, Which, Why};
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::ExchangeId;
 use fairshare_protocol::text::Line;
@@ -85,18 +85,24 @@ impl List {
 }
 
 fn row(bundle: &ReceivedBundle) -> Vec<String> {
-    let note = match (bundle.quarantined, bundle.in_return) {
-        (true, _) => "quarantine",
-        (_, true) => "in return",
+    let how = match bundle {
+        bundle if bundle.quarantined => "quarantine",
+        bundle if bundle.notice => "notice",
+        bundle if bundle.in_return => "in return",
         _ => "asked",
+    };
+    let records = count(bundle.records.values().map(|n| u64::from(*n)).sum());
+    let records = match bundle.corrected {
+        0 => records,
+        some => format!("{records}, {} corrected", count(some.into())),
     };
     vec![
         bundle.exchange.short(),
         bundle.from.to_string(),
         bundle.at.to_string(),
         bundle.purpose.to_string(),
-        note.to_owned(),
-        count(bundle.records.values().map(|n| u64::from(*n)).sum()),
+        how.to_owned(),
+        records,
         count(bundle.attachments.into()),
         bytes(bundle.bytes),
         match &bundle.fate {
@@ -180,11 +186,32 @@ impl Show {
                     item.kind.clone(),
                     item.id.clone(),
                     bytes(item.bytes),
+                    item.note.as_ref().map(note).unwrap_or_default(),
                 ]
             });
-            page.table(&["CATEGORY", "TYPE", "ID", "SIZE"], items.collect());
+            let noted = shown.items.iter().any(|item| item.note.is_some());
+            let mut head = vec!["CATEGORY", "TYPE", "ID", "SIZE"];
+            let mut items: Vec<_> = items.collect();
+            match noted {
+                true => head.push("SINCE"),
+                false => items.iter_mut().for_each(|row| drop(row.pop())),
+            }
+            page.table(&head, items);
         });
         Ok(0)
+    }
+}
+
+/// What a notice says of a record.
+fn note(note: &Note) -> String {
+    match note {
+        Note::Corrects(why) => format!("{why}: what was received before does not hold"),
+        Note::Since {
+            exchange,
+            at,
+            why: Some(why),
+        } => format!("{why}, says {} of {at}", exchange.short()),
+        Note::Since { exchange, at, .. } => format!("amended in {} of {at}", exchange.short()),
     }
 }
 
@@ -211,6 +238,7 @@ fn why(why: &Why) -> String {
 /// Write one bundle as a FHIR Bundle with its provenance
 ///
 /// Every record stands in it byte for byte as its author had it; attachments are Binary resources.
+/// Records that a later notice corrects are left out, and it says which notice has them.
 /// The file is new, of mode 0600, and holds patient data in the clear: keep it where that may be.
 /// That somebody exported is journaled first. Exits 3 for a bundle in quarantine.
 #[derive(Debug, clap::Args)]
@@ -241,6 +269,13 @@ impl Export {
                 "wrote {path}: {size}, {}",
                 by_category(&written.records)
             ));
+            if !written.corrected.is_empty() {
+                let by = written.corrected.iter().map(ExchangeId::short);
+                page.line(format_args!(
+                    "Left out: records that were corrected since; what holds came in {}.",
+                    by.collect::<Vec<_>>().join(", ")
+                ));
+            }
         });
         Ok(0)
     }

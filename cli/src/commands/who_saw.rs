@@ -55,6 +55,8 @@ fn row(sight: &Sight) -> Vec<String> {
     let (who, what) = match &sight.what {
         Seen::Shown => theirs("was shown our records".into()),
         Seen::ShownInReturn => theirs("was shown our records in return".into()),
+        Seen::ShownInRound => theirs("was shown our records in a round".into()),
+        Seen::Told => theirs("was told what had changed of our records".into()),
         Seen::NothingShown(why) => theirs(format!("asked; nothing was shown: {why}")),
         Seen::Refused(code) => theirs(format!("refused: {code}")),
         Seen::Searched => ours("looked the person up"),

@@ -73,7 +73,8 @@ pub async fn file(
         };
         let kept: Result<(), drive::Error> = kept.await;
         kept.map_err(|error| Failure::from_error(DEGRADED, &error))?;
-        Ok(told(&Outline::from(&received), Fate::Filed(filing)))
+        let bundle = told(&node, &Outline::from(&received), Fate::Filed(filing));
+        bundle.map_err(|error| wrong(&error))
     });
     ended(filing.await)?
 }
@@ -101,7 +102,8 @@ pub async fn erase(
         let erased = copies::erase(&node, exchange, &erasure).await;
         let erased = erased.map_err(|error| Failure::from_error(DEGRADED, &error))?;
         let erased = erased.ok_or_else(|| gone(&node, &exchange))?;
-        Ok(told(&erased.outline, Fate::Erased(erased.erasure)))
+        let bundle = told(&node, &erased.outline, Fate::Erased(erased.erasure));
+        bundle.map_err(|error| wrong(&error))
     });
     ended(erasing.await)?
 }

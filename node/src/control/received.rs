@@ -1,10 +1,11 @@
 //! What was received.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fairshare_protocol::category::Category;
 use fairshare_protocol::control::exchange::{
-    Counts, ExportReceived, Exported, Fate, ListReceived, ReceivedBundle, ReceivedItem,
+    Counts, ExportReceived, Exported, Fate, ListReceived, Note, ReceivedBundle, ReceivedItem,
     ReceivedItems, ShowReceived, Which,
 };
 use fairshare_protocol::control::{Failure, REFUSED, WRONG};
@@ -14,7 +15,7 @@ use fairshare_protocol::ids::{ExchangeId, PersonId};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
-use super::{blocking, write_new, wrong};
+use super::{blocking, corrected, write_new, wrong};
 use crate::fhir::export;
 use crate::node::Node;
 use crate::store::exchanges::Received;
@@ -50,7 +51,7 @@ fn of(
     }
     if which == Which::All {
         for erased in node.exchanges.all_erased(person)? {
-            found.push(told(&erased.outline, Fate::Erased(erased.erasure)));
+            found.push(told(node, &erased.outline, Fate::Erased(erased.erasure))?);
         }
     }
     Ok(found)
@@ -61,24 +62,34 @@ fn row(node: &Node, received: &Received) -> Result<ReceivedBundle, crate::store:
     let expires = || Fate::Expires(filed.at + node.config.copies.kept());
     let filing = node.exchanges.filing(&filed.exchange)?;
     let fate = filing.map_or_else(expires, Fate::Filed);
-    Ok(told(&Outline::from(received), fate))
+    let corrected = corrected::of(node, received)?.len();
+    Ok(ReceivedBundle {
+        corrected: u32::try_from(corrected).unwrap_or(u32::MAX),
+        ..told(node, &Outline::from(received), fate)?
+    })
 }
 
-/// What an operator is told of a bundle.
-pub(super) fn told(outline: &Outline, fate: Fate) -> ReceivedBundle {
-    ReceivedBundle {
+/// What an operator is told of a bundle, whatever became of it.
+pub(super) fn told(
+    node: &Node,
+    outline: &Outline,
+    fate: Fate,
+) -> Result<ReceivedBundle, crate::store::Error> {
+    Ok(ReceivedBundle {
         exchange: outline.exchange,
         from: outline.from.clone(),
         purpose: outline.purpose,
         at: outline.at,
         as_of: outline.as_of,
         in_return: outline.in_return,
+        notice: corrected::is_notice(node, &outline.exchange)?,
         quarantined: outline.verdict == Verdict::WrongPerson,
+        corrected: 0,
         records: counts(outline.counts.clone()),
         attachments: outline.attachments,
         bytes: outline.bytes,
         fate,
-    }
+    })
 }
 
 /// Why there is no bundle of that exchange.
@@ -116,25 +127,38 @@ pub async fn show(
     let erased = node.exchanges.erased(&question.exchange);
     if let Some(erased) = erased.map_err(|error| wrong(&error))? {
         // Nothing of it is looked at: there is nothing.
+        let bundle = told(node, &erased.outline, Fate::Erased(erased.erasure));
         return Ok(ReceivedItems {
-            bundle: told(&erased.outline, Fate::Erased(erased.erasure)),
+            bundle: bundle.map_err(|error| wrong(&error))?,
             items: Vec::new(),
         });
     }
     let received = look(node, user, &question.exchange, "show").await?;
+    let corrections = corrected::of(node, &received).map_err(|error| wrong(&error))?;
     let items = received.filed.manifest.items.iter().map(|item| {
+        let note = match &item.content {
+            Content::Record { kind, id, .. } => {
+                corrections.get(&(kind.clone(), id.clone())).cloned()
+            }
+            Content::Corrected { why, .. } => Some(Note::Corrects(*why)),
+            Content::Supporting { .. } | Content::Attachment { .. } => None,
+        };
         let (category, kind, id) = match &item.content {
             Content::Record {
                 category, kind, id, ..
             } => (Some(*category), kind, id),
             Content::Supporting { kind, id, .. } => (None, kind, id),
             Content::Attachment { name, media } => (None, media, name),
+            Content::Corrected {
+                category, kind, id, ..
+            } => (Some(*category), kind, id),
         };
         ReceivedItem {
             category,
             kind: plain(kind),
             id: plain(id),
             bytes: item.length,
+            note,
         }
     });
     Ok(ReceivedItems {
@@ -149,7 +173,7 @@ fn plain(text: &str) -> String {
     shown.take(200).collect()
 }
 
-/// Writes one bundle as FHIR; the export is journaled before a byte is written.
+/// Writes one bundle as FHIR, without records that do not hold any more; the export is journaled before a byte is written.
 ///
 /// # Errors
 /// If there is no such bundle, it is in quarantine, or the file is there already or cannot be
@@ -165,14 +189,31 @@ pub async fn export(
     }
     let node = Arc::clone(node);
     blocking(move || {
+        let corrections = corrected::of(&node, &received).map_err(|error| wrong(&error))?;
+        let by = |note: &Note| match note {
+            Note::Since { exchange, .. } => Some(*exchange),
+            Note::Corrects(_) => None,
+        };
+        let corrected: BTreeSet<_> = corrections.values().filter_map(by).collect();
+        let holds =
+            |kind: &str, id: &str| !corrections.contains_key(&(kind.to_owned(), id.to_owned()));
+        let mut records = Counts::new();
         let bytes = write_new(&question.to, |out| {
             let plain = received.plaintext.open(node.store.blobs())?;
-            export::write(&received.filed, plain, out)
+            records = counts(export::write(
+                &received.filed,
+                plain,
+                &corrected,
+                holds,
+                out,
+            )?);
+            Ok(())
         })?;
         Ok(Exported {
             path: question.to,
             bytes,
-            records: received.filed.manifest.counts().into_iter().collect(),
+            records,
+            corrected,
         })
     })
     .await

@@ -1,11 +1,11 @@
 //! `who-saw`: who saw what of one person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::exchange::{Counts, Seen, Sight, WhoSaw, WhoSawReport};
-use fairshare_protocol::ids::{Commitment, OdsCode};
+use fairshare_protocol::ids::{Commitment, ExchangeId, OdsCode};
 use fairshare_protocol::journal::{Act, Entry, Outcome};
 
 use super::received::counts;
@@ -35,9 +35,10 @@ pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport,
         let mut sights = Vec::new();
         if !names.is_empty() {
             let entries = node.journal.entries(1).map_err(|error| wrong(&error))?;
+            let mut begun = BTreeMap::new();
             for entry in entries {
                 let entry = entry.map_err(|error| wrong(&error))?;
-                sights.extend(sight(node.code(), entry, &names));
+                sights.extend(sight(node.code(), entry, &names, &mut begun));
             }
         }
         Ok(WhoSawReport {
@@ -49,8 +50,23 @@ pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport,
     .await
 }
 
-/// What an entry says of a person the journal calls by one of these names.
-fn sight(us: &OdsCode, entry: Entry, names: &BTreeSet<Commitment>) -> Option<Sight> {
+/// How an exchange in which something of ours was shown came about; in a round nothing says so
+/// before it is shown.
+enum Begun {
+    /// By an answer, or in return for one: which said already what was shown.
+    Answered,
+    /// By a notice.
+    Told,
+}
+
+/// What an entry says of a person the journal calls by one of these names; `begun` remembers of the
+/// entries before what tells how the exchange began.
+fn sight(
+    us: &OdsCode,
+    entry: Entry,
+    names: &BTreeSet<Commitment>,
+    begun: &mut BTreeMap<ExchangeId, Begun>,
+) -> Option<Sight> {
     let mut sight = Sight {
         entry: entry.number,
         at: entry.at,
@@ -89,6 +105,7 @@ fn sight(us: &OdsCode, entry: Entry, names: &BTreeSet<Commitment>) -> Option<Sig
             private,
             ..
         } => {
+            begun.insert(exchange, Begun::Answered);
             (sight.member, sight.user) = (peer, Some(user));
             (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
             sight.what = match outcome {
@@ -109,12 +126,33 @@ fn sight(us: &OdsCode, entry: Entry, names: &BTreeSet<Commitment>) -> Option<Sig
             outcome,
             ..
         } => {
+            begun.insert(exchange, Begun::Answered);
             let Outcome::Delivered(shown) = outcome else {
                 return None;
             };
             (sight.member, sight.records) = (peer, counts(shown));
             (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
             sight.what = Seen::ShownInReturn;
+            person
+        }
+        Act::Told { exchange, .. } => {
+            begun.insert(exchange, Begun::Told);
+            return None;
+        }
+        Act::Shown {
+            exchange,
+            peer,
+            person,
+            counts: shown,
+            ..
+        } => {
+            sight.what = match begun.get(&exchange) {
+                Some(Begun::Answered) => return None,
+                Some(Begun::Told) => Seen::Told,
+                None => Seen::ShownInRound,
+            };
+            (sight.member, sight.exchange) = (peer, Some(exchange));
+            sight.records = counts(shown);
             person
         }
         Act::Received {

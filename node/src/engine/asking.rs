@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::exchange::ask::{
-    Ask, Case, Ended, Fact, Fault, Load, Pair, Plan, Prepared, Save, Subject,
+    Ask, Case, Ended, Fact, Fault, Load, NoticeCase, Pair, Plan, Prepared, Save, Subject, Telling,
 };
 use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode, PersonId};
 use fairshare_protocol::index::key::IndexKey;
@@ -26,6 +26,7 @@ use crate::network::Frames;
 use crate::node::Node;
 use crate::store::blobs;
 use crate::store::exchanges::{Kept, Plaintext, Received};
+use crate::store::notices::Due;
 
 /// To find that there is nothing to show takes a multiple of this, so that how much is held of
 /// somebody of whom nothing is shown does not show.
@@ -63,6 +64,24 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, frames: Frames) -> Result<Ende
     let mut asking = Asking::new(node, pair.peer.clone());
     let places = (&node.journal, &node.store);
     drive(Ask::holder(pair), frames, places, &mut asking).await
+}
+
+/// Tells a peer what changed of somebody it was shown; `due` is kept with what leaves.
+///
+/// # Errors
+/// If this node cannot do its part.
+pub(super) async fn tell(
+    node: &Arc<Node>,
+    pair: Pair,
+    telling: Telling,
+    (bundle, due): (Bundle, Due),
+    frames: Frames,
+) -> Result<Ended, Error> {
+    let mut asking = Asking::new(node, pair.peer.clone());
+    asking.bundle = Some(bundle);
+    asking.due = Some(due);
+    let places = (&node.journal, &node.store);
+    drive(Ask::teller(pair, telling), frames, places, &mut asking).await
 }
 
 /// An exchange that was tried.
@@ -165,14 +184,20 @@ async fn request(
 /// # Errors
 /// If the store fails.
 pub fn subject(node: &Node, key: IndexKey) -> Result<Option<Subject>, Error> {
-    let Some(person) = node.records.people_by_key(&key)?.first().copied() else {
-        return Ok(None);
-    };
-    Ok(Some(Subject {
+    let held = node.records.people_by_key(&key)?.first().copied();
+    held.map(|person| subject_of(node, person, key)).transpose()
+}
+
+/// A person who is held, as an exchange needs them.
+///
+/// # Errors
+/// If the store fails.
+pub(super) fn subject_of(node: &Node, person: PersonId, key: IndexKey) -> Result<Subject, Error> {
+    Ok(Subject {
         person,
         key,
         commitment: node.exchanges.commit_to(person)?,
-    }))
+    })
 }
 
 /// Whom a proven link is about. Who is held no more, or no longer in the index, looks on the wire
@@ -181,12 +206,7 @@ pub fn subject(node: &Node, key: IndexKey) -> Result<Option<Subject>, Error> {
 /// # Errors
 /// If the store fails.
 pub fn linked(node: &Node, key: IndexKey) -> Result<Subject, Error> {
-    let person = person(node, &key)?;
-    Ok(Subject {
-        person,
-        key,
-        commitment: node.exchanges.commit_to(person)?,
-    })
+    subject_of(node, person(node, &key)?, key)
 }
 
 /// As [`linked`], without a name in the journal.
@@ -203,6 +223,10 @@ struct Asking {
     node: Arc<Node>,
     peer: OdsCode,
     bundle: Option<Bundle>,
+    /// The last import in it.
+    upto: u64,
+    /// The notice that is being told.
+    due: Option<Due>,
     spool: Option<blobs::Writer>,
     spooled: Option<blobs::Key>,
 }
@@ -213,6 +237,8 @@ impl Asking {
             node: Arc::clone(node),
             peer,
             bundle: None,
+            upto: 0,
+            due: None,
             spool: None,
             spooled: None,
         }
@@ -306,6 +332,25 @@ impl Effects<Ask> for Asking {
                 }
                 self.spooled = None;
             }
+            Save::Shown {
+                subject,
+                counts,
+                commitment,
+            } => {
+                let notices = self.node.records.notices();
+                let place = (&subject.person, &self.peer);
+                let categories = counts.into_iter().map(|(category, _)| category);
+                notices.show(place, self.upto, categories)?;
+                if let Some(due) = &mut self.due
+                    && let Some(left) = &mut due.left
+                {
+                    left.commitment = Some(commitment);
+                    notices.keep(&subject.person, &self.peer, due)?;
+                }
+            }
+            Save::Heard {
+                exchange, receipt, ..
+            } => self.node.records.notices().hear(&exchange, &receipt)?,
             Save::Account(stage, entry) => self.node.ledgers.enter(&self.peer, stage, &entry)?,
         }
         Ok(())
@@ -318,10 +363,22 @@ impl Effects<Ask> for Asking {
                 match_id,
                 handle,
             } => Fact::Case(self.case(&exchange, match_id, handle)?),
+            Load::Notice {
+                exchange,
+                match_id,
+                handle,
+            } => {
+                let found = self.node.index.person(&self.peer, &match_id, &handle)?;
+                Fact::Notice(NoticeCase {
+                    subject: found.map(|key| linked(&self.node, key)).transpose()?,
+                    earlier: self.node.records.notices().heard(&exchange)?,
+                })
+            }
             Load::Prepare {
                 subject,
                 categories,
             } => {
+                self.upto = self.node.records.visible();
                 let node = Arc::clone(&self.node);
                 let ready = move || showing::prepare(&node, &subject.key, &categories);
                 let began = Instant::now();

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{
-    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, reconcile, roster,
+    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, notices, reconcile,
+    roster,
 };
 use crate::home::reserve;
 use crate::network::{Event, Frames, Network};
@@ -31,6 +32,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     conversations.spawn(ledger::keep(Arc::clone(&node), network.clone()));
     conversations.spawn(reserve::keep(Arc::clone(&node.reserve)));
     conversations.spawn(copies::keep(Arc::clone(&node)));
+    conversations.spawn(notices::keep(Arc::clone(&node)));
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -46,6 +48,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                         }
                         node.stir.notify_one();
                         ledger::met(&node, &key);
+                        node.records.notices().stir();
                         reconcile::go_on(&node, &key).await;
                     });
                 }

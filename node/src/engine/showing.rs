@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use fairshare_protocol::category::Category;
 use fairshare_protocol::crypto::hash;
 use fairshare_protocol::exchange::bundle::{Content, Item, Manifest};
+use fairshare_protocol::exchange::notice::{self, Correction};
 use fairshare_protocol::ids::Hash;
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::limits::BUNDLE_CHUNK;
@@ -14,7 +15,9 @@ use fairshare_protocol::time::Timestamp;
 
 use super::drive::{Error, now};
 use super::withholding::{self, Held, MASKED};
+use crate::fhir::status;
 use crate::node::Node;
+use crate::store::notices::Holding;
 use crate::store::records::{Attached, Record, Records};
 
 /// Why nothing is shown, for the journal only: the wire does not say.
@@ -48,7 +51,7 @@ pub fn prepare(
     categories: &BTreeSet<Category>,
 ) -> Result<Result<Bundle, String>, Error> {
     match shown(node, person, categories)? {
-        Ok(records) => bundle(node, person, now(), records).map(Ok),
+        Ok(records) => bundle(node, person, now(), records, vec![]).map(Ok),
         Err(why) => Ok(Err(why)),
     }
 }
@@ -65,7 +68,103 @@ pub fn prepare_round(
     as_of: Timestamp,
 ) -> Result<Bundle, Error> {
     let records = shown(node, person, categories)?.unwrap_or_default();
-    bundle(node, person, as_of, records)
+    bundle(node, person, as_of, records, vec![])
+}
+
+/// What a peer that holds a copy of this person's records is to be told of them; none if that is
+/// nothing, or why it waits. Blocks.
+///
+/// A record that was amended goes as it is now, if it may still be shown; it is only said that it was
+/// amended if not. One that is wrong is named without content. A peer is not told of records it was
+/// never shown: they are in a category it was shown nothing of, or stayed home.
+///
+/// # Errors
+/// If the store fails.
+pub fn prepare_notice(
+    node: &Node,
+    person: &IndexKey,
+    holding: &Holding,
+    flows: &BTreeSet<Category>,
+) -> Result<Result<Option<Bundle>, String>, Error> {
+    let Held {
+        home, masked, why, ..
+    } = withholding::held(node, person)?;
+    if let Some(why) = why {
+        return Ok(Err(format!("withheld: {why}")));
+    }
+    let roster = node.membership.roster();
+    let own = roster
+        .as_ref()
+        .and_then(|roster| roster.member(node.code()));
+    let offer = own.and_then(|member| member.offer.as_ref());
+    let open = |record: &Record| record.label.is_none_or(|label| opened(offer, label));
+    let was_shown = |record: &Record| holding.categories.contains(&record.category) && open(record);
+    let (mut records, mut corrected) = (Vec::new(), Vec::new());
+    for id in node.records.people_by_key(person)? {
+        for change in node.records.changes(&id, holding.upto)? {
+            let Some(now) = change.last.filter(|_| !home.contains(&change.name)) else {
+                continue;
+            };
+            let before = change.before.as_ref();
+            // It may have been shown in between.
+            let known = before.is_some() || change.versions > 1;
+            let told = match before {
+                Some(before) => was_shown(before),
+                None => was_shown(&now),
+            };
+            let wrong = match change.is_here {
+                false => Some(Correction::WrongPerson),
+                true if is_in_error(node, &now)? => Some(Correction::EnteredInError),
+                true => None,
+            };
+            if before.is_some_and(|before| *before == now) && wrong.is_none() {
+                continue;
+            }
+            let may = flows.contains(&now.category) && open(&now);
+            match wrong {
+                Some(why) if known && told => corrected.push(correction(&now, why)),
+                Some(_) => {}
+                None if may && (known || notice::is_urgent(now.category)) => records.push(now),
+                None if known && told => corrected.push(correction(&now, Correction::Amended)),
+                None => {}
+            }
+        }
+    }
+    if records.is_empty() && corrected.is_empty() {
+        return Ok(Ok(None));
+    }
+    let mut supporting = node.records.supporting_of(&records)?;
+    supporting.retain(open);
+    supporting.retain(|record| !record.marks.iter().any(|mark| masked.contains(mark)));
+    let about = records.into_iter().map(|record| (true, record));
+    let others = supporting.into_iter().map(|record| (false, record));
+    let records = about.chain(others).collect();
+    bundle(node, person, now(), records, corrected).map(|bundle| Ok(Some(bundle)))
+}
+
+/// The largest record that is looked at for its status, in bytes.
+const MOST: u64 = 1024 * 1024;
+
+fn is_in_error(node: &Node, record: &Record) -> Result<bool, Error> {
+    if record.size > MOST {
+        return Ok(false);
+    }
+    let mut text = String::new();
+    node.records.body(record)?.read_to_string(&mut text)?;
+    Ok(status::is_in_error(&text))
+}
+
+fn correction(record: &Record, why: Correction) -> Item {
+    Item {
+        content: Content::Corrected {
+            category: record.category,
+            kind: record.kind.clone(),
+            id: record.id.clone(),
+            why,
+        },
+        length: 0,
+        hash: hash::bytes(b""),
+    }
 }
 
 fn shown(node: &Node, person: &IndexKey, categories: &BTreeSet<Category>) -> Result<Shown, Error> {
@@ -109,8 +208,10 @@ fn bundle(
     person: &IndexKey,
     as_of: Timestamp,
     records: Vec<(bool, Record)>,
+    corrected: Vec<Item>,
 ) -> Result<Bundle, Error> {
-    let mut items = Vec::new();
+    // Without bodies: they may stand in front.
+    let mut items = corrected;
     let mut bodies = VecDeque::new();
     for (about, record) in records {
         items.push(item(about, &record));

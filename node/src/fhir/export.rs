@@ -1,10 +1,13 @@
 //! A received bundle as a FHIR Bundle with its provenance, and the wrong-person check.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
+use fairshare_protocol::category::Category;
 use fairshare_protocol::codec;
 use fairshare_protocol::exchange::ask::Filed;
 use fairshare_protocol::exchange::bundle::{Content, Item, MAX_MANIFEST, Manifest};
+use fairshare_protocol::ids::ExchangeId;
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::time::Date;
 use serde_json::value::RawValue;
@@ -88,9 +91,19 @@ pub fn is_about(plaintext: impl Read, key: &IndexKey, today: Date) -> io::Result
 /// `https://fairshare.invalid/<ODS code>/`. Attachments are Binary resources under the URL by
 /// which the record names them. A Provenance names author, exchange, purpose and time.
 ///
+/// A record of which `holds` says no (by type and id) is left out with its attachments; the
+/// Provenance then names the exchanges in which it was `corrected`. What a notice corrects stands in
+/// none: it has no content. Gives how many records of each category were written.
+///
 /// # Errors
 /// If reading or writing fails.
-pub fn write(filed: &Filed, plaintext: impl Read, out: &mut impl Write) -> io::Result<()> {
+pub fn write(
+    filed: &Filed,
+    plaintext: impl Read,
+    corrected: &BTreeSet<ExchangeId>,
+    holds: impl Fn(&str, &str) -> bool,
+    out: &mut impl Write,
+) -> io::Result<Vec<(Category, u32)>> {
     let author = filed.from.as_str();
     let base = format!("{BASE}/{author}");
     let at = filed.at.to_string();
@@ -102,6 +115,8 @@ pub fn write(filed: &Filed, plaintext: impl Read, out: &mut impl Write) -> io::R
         r#"{{"resourceType":"Bundle","type":"collection","timestamp":"{at}","identifier":{head},"entry":["#
     )?;
     let mut targets = Vec::new();
+    let mut written = BTreeMap::new();
+    let mut left_out = false;
     let mut binaries = 0;
     let mut binary = |media: &str, body: &[u8]| {
         binaries += 1;
@@ -116,10 +131,18 @@ pub fn write(filed: &Filed, plaintext: impl Read, out: &mut impl Write) -> io::R
         plaintext,
         |_| u64::MAX,
         |item, body| {
+            match &item.content {
+                Content::Record { kind, id, .. } => left_out = !holds(kind, id),
+                Content::Supporting { .. } => left_out = false,
+                Content::Attachment { .. } | Content::Corrected { .. } => {}
+            }
             let (url, resource) = match &item.content {
+                Content::Corrected { .. } => return Ok(()),
+                Content::Record { .. } | Content::Attachment { .. } if left_out => return Ok(()),
                 Content::Record { kind, id, urn, .. } | Content::Supporting { kind, id, urn } => {
                     let url = urn.clone().unwrap_or_else(|| format!("{base}/{kind}/{id}"));
-                    if matches!(item.content, Content::Record { .. }) {
+                    if let Content::Record { category, .. } = item.content {
+                        *written.entry(category).or_insert(0) += 1;
                         targets.push(json!({ "reference": url }));
                     }
                     match serde_json::from_slice::<&RawValue>(body) {
@@ -152,6 +175,13 @@ pub fn write(filed: &Filed, plaintext: impl Read, out: &mut impl Write) -> io::R
         let system = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
         json!({ "type": { "coding": [{ "system": system, "code": role }] }, "who": who(code) })
     };
+    let revised = corrected.iter().map(|exchange| {
+        let system = "urn:fairshare:exchange";
+        let identifier = json!({ "system": system, "value": exchange.to_string() });
+        json!({ "role": "revision", "what": { "identifier": identifier } })
+    });
+    let source = json!({ "role": "source", "what": { "identifier": head } });
+    let entities: Vec<_> = std::iter::once(source).chain(revised).collect();
     let provenance = json!({
         "resourceType": "Provenance",
         "target": targets,
@@ -159,14 +189,15 @@ pub fn write(filed: &Filed, plaintext: impl Read, out: &mut impl Write) -> io::R
         "recorded": at,
         "reason": [{ "text": filed.purpose.word() }],
         "agent": [agent("author", manifest.author.as_str()), agent("transmitter", author)],
-        "entity": [{ "role": "source", "what": { "identifier": head } }],
+        "entity": entities,
     });
     let url = format!("{BASE}/exchange/{}", filed.exchange);
     write!(
         out,
         r#"{{"fullUrl":{},"resource":{provenance}}}]}}"#,
         Value::from(url)
-    )
+    )?;
+    Ok(written.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -298,7 +329,7 @@ mod tests {
             record(Category::Results, "Observation", b"[not a resource"),
         ]);
         let mut out = Vec::new();
-        write(&filed, &plain[..], &mut out).unwrap();
+        write(&filed, &plain[..], &BTreeSet::new(), |_, _| true, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(body));
         let bundle: Value = serde_json::from_str(&text).unwrap();

@@ -30,6 +30,7 @@ use fairshare_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blobs::{self, pack};
+use super::notices::Notices;
 use super::{Error, Store, Table};
 use crate::fhir::{By, Mark, Name};
 
@@ -213,6 +214,7 @@ pub struct Records(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) tables: Tables,
+    pub(crate) notices: Notices,
     /// The last finished import.
     visible: AtomicU64,
     pub(crate) importing: Mutex<()>,
@@ -239,12 +241,18 @@ impl Records {
         let records = Self(Arc::new(Inner {
             store: store.clone(),
             tables,
+            notices: Notices::open(store)?,
             visible: AtomicU64::new(0),
             importing: Mutex::new(()),
         }));
         records.see(records.finished()?.import);
         sweep::sweep(&records)?;
         Ok(records)
+    }
+
+    /// What peers are to be told of these records.
+    pub fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     pub(crate) fn inner(&self) -> &Inner {

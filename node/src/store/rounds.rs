@@ -6,7 +6,7 @@
 //! | `rounds` | round | [`Row`] |
 //! | `round with` | peer | the newest round with it |
 //! | `round given` | round | how far the peer is with our bundles |
-//! | `round ours` | round, place | a bundle of ours, sealed whole; the last import in it |
+//! | `round ours` | round, place | a bundle of ours, sealed whole: [`Made`] |
 //! | `round theirs` | round, place | a bundle of the peer's, arrived whole |
 //! | `round begun` | round | the bundle of the peer's that is arriving: key hash, size, offset |
 //! | `shown in rounds` | peer, name of the person | the last import the peer was shown |
@@ -17,7 +17,7 @@ use fairshare_protocol::exchange::bundle::Root;
 use fairshare_protocol::exchange::reconcile::orders::{
     Found, Given, Kept, Ours, Partial, Round, Theirs,
 };
-use fairshare_protocol::ids::{Hash, OdsCode, RoundId};
+use fairshare_protocol::ids::{Hash, OdsCode, PersonId, RoundId};
 use fairshare_protocol::index::key::IndexKey;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,17 @@ pub struct Row {
     pub spool: SpoolName,
     /// Whether it is over.
     pub over: bool,
+}
+
+/// A bundle of ours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    /// What the machine knows of it.
+    pub ours: Ours,
+    /// Whose records are in it.
+    pub person: PersonId,
+    /// The last import in it.
+    pub import: u64,
 }
 
 fn place(round: &RoundId, index: u32) -> Vec<u8> {
@@ -123,7 +134,7 @@ impl Rounds {
     pub fn kept(&self, row: &Row) -> Result<Kept, Error> {
         let id = row.round.id;
         let given: Given = self.given.load(id.as_bytes())?.unwrap_or_default();
-        let ours = self.ours.scan::<(Ours, u64)>(id.as_bytes());
+        let ours = self.ours.scan::<Made>(id.as_bytes());
         let ours = ours.skip(given.receipted as usize);
         let theirs = self.theirs.scan::<Theirs>(id.as_bytes());
         let theirs: Vec<Theirs> = theirs
@@ -148,7 +159,7 @@ impl Rounds {
         Ok(Kept {
             given,
             ours: ours
-                .map(|pair| pair.map(|(_, (ours, _))| ours))
+                .map(|pair| pair.map(|(_, made)| made.ours))
                 .collect::<Result<_, _>>()?,
             theirs,
             partial: partial.transpose()?.filter(|partial| partial.chunks > 0),
@@ -164,19 +175,19 @@ impl Rounds {
         self.given.put(round.as_bytes(), given)
     }
 
-    /// Keeps a bundle of ours, and the last import in it.
+    /// Keeps a bundle of ours.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn keep(&self, round: &RoundId, index: u32, ours: &(Ours, u64)) -> Result<(), Error> {
-        self.ours.put(&place(round, index), ours)
+    pub fn keep(&self, round: &RoundId, index: u32, made: &Made) -> Result<(), Error> {
+        self.ours.put(&place(round, index), made)
     }
 
-    /// A bundle of ours, and the last import in it.
+    /// A bundle of ours.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn ours(&self, round: &RoundId, index: u32) -> Result<Option<(Ours, u64)>, Error> {
+    pub fn ours(&self, round: &RoundId, index: u32) -> Result<Option<Made>, Error> {
         self.ours.load(&place(round, index))
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::Completeness;
 use crate::category::{Category, Purpose};
+use crate::exchange::notice::Correction;
 use crate::ids::{ExchangeId, OdsCode};
 use crate::index::key::IndexKey;
 use crate::member::{MemberKind, User};
@@ -139,8 +140,12 @@ pub struct ReceivedBundle {
     pub as_of: Timestamp,
     /// Whether it came in return for an answer of ours.
     pub in_return: bool,
+    /// Whether it came with a notice: what changed of somebody shown before.
+    pub notice: bool,
     /// Whether it is in quarantine: about another person than ours.
     pub quarantined: bool,
+    /// How many of its records were amended or found wrong since, as later notices say.
+    pub corrected: u32,
     /// Records in it.
     pub records: Counts,
     /// Documents and other files in it.
@@ -246,6 +251,25 @@ pub struct ReceivedItem {
     pub id: String,
     /// Bytes.
     pub bytes: u64,
+    /// What a notice says of it.
+    pub note: Option<Note>,
+}
+
+/// What a notice says of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Note {
+    /// This is the notice: the record does not hold any more, whatever was received before.
+    Corrects(Correction),
+    /// A notice that came since says something else.
+    Since {
+        /// The exchange it came in.
+        exchange: ExchangeId,
+        /// When.
+        at: Timestamp,
+        /// Why the record does not hold; none if the notice has it as it is now.
+        why: Option<Correction>,
+    },
 }
 
 /// Write a bundle as FHIR. Who exports is journaled.
@@ -267,6 +291,9 @@ pub struct Exported {
     pub bytes: u64,
     /// Records in it.
     pub records: Counts,
+    /// The exchanges in which a notice said something else of some of its records: those are left
+    /// out.
+    pub corrected: BTreeSet<ExchangeId>,
 }
 
 /// Who saw what of one person, when and why.
@@ -317,6 +344,10 @@ pub enum Seen {
     Shown,
     /// The member was shown our records in return for its own.
     ShownInReturn,
+    /// The member was shown our records in a round, as we were shown its own.
+    ShownInRound,
+    /// The member was told what had changed of our records.
+    Told,
     /// The member asked, and nothing was shown; the reason stays here.
     NothingShown(String),
     /// The member asked and was refused.

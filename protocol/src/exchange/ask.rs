@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand_core::CryptoRng;
 
 use self::holder::{Casing, Preparing};
+use self::notice::{Noticed, Told};
 use self::transfer::{Examining, Showing, Taking};
 use crate::category::{Category, Purpose};
 use crate::conversation::{Conversation, Input, Output};
@@ -29,6 +30,7 @@ use crate::time::Timestamp;
 use crate::{codec, wire};
 
 mod holder;
+mod notice;
 mod orders;
 mod replies;
 mod requester;
@@ -36,6 +38,7 @@ mod requester;
 mod tests;
 mod transfer;
 
+pub use self::notice::{NoticeCase, Telling};
 pub use self::orders::{Case, Fact, Filed, Load, Prepared, Save};
 
 /// Message kinds of [`wire::EXCHANGE`].
@@ -52,6 +55,10 @@ pub mod kind {
     pub const COMMITMENT: u8 = 5;
     /// A signed [`crate::exchange::answer::Receipt`].
     pub const RECEIPT: u8 = 6;
+    /// A signed [`crate::exchange::notice::Notice`].
+    pub const NOTICE: u8 = 7;
+    /// The notice is taken: its bundle may follow.
+    pub const GO_ON: u8 = 8;
 }
 
 /// The two members of an exchange, as one of them sees it.
@@ -180,6 +187,8 @@ struct About {
 enum Role {
     Requester,
     Holder,
+    Teller,
+    Hearer,
 }
 
 enum State {
@@ -191,6 +200,9 @@ enum State {
     Showing(Box<Showing>),
     AwaitReceipt(About, Hash),
     AwaitReturn(About),
+    Telling(Box<Telling>),
+    Told(Box<Told>),
+    Noticed(Box<Noticed>),
     Taking(Box<Taking>),
     Examining(Box<Examining>),
     Over,
@@ -217,7 +229,7 @@ impl Ask {
         Self::new(pair, Role::Requester, State::Ready(Box::new(plan)))
     }
 
-    /// A holder about to be asked.
+    /// A holder about to be asked, or told.
     pub fn holder(pair: Pair) -> Self {
         Self::new(pair, Role::Holder, State::Listening)
     }
@@ -244,10 +256,14 @@ impl Ask {
             (_, Input::Lost) => Err(Fault::Lost),
             (_, Input::DeadlinePassed) => Err(Fault::Silent),
             (State::Ready(plan), Input::Opened) => self.ask(*plan, now, rng),
+            (State::Telling(telling), Input::Opened) => self.tell(*telling, now),
             (state @ State::Listening, Input::Opened) => Ok((state, vec![])),
             (state, Input::Received(frame)) => {
                 let (kind, message) = wire::open(&frame);
-                self.received(state, kind, message, now)
+                self.received(state, kind, message, now, rng)
+            }
+            (State::Noticed(noticed), Input::Loaded(Fact::Notice(case))) => {
+                self.take_notice(*noticed, case, now)
             }
             (State::Casing(casing), Input::Loaded(Fact::Case(case))) => {
                 self.decide(*casing, case, now)
@@ -265,10 +281,21 @@ impl Ask {
         }
     }
 
-    fn received(&mut self, state: State, kind: u8, message: &[u8], now: Timestamp) -> Step {
+    fn received(
+        &mut self,
+        state: State,
+        kind: u8,
+        message: &[u8],
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Step {
         match (state, kind) {
             (_, wire::UNSUPPORTED) => Err(Fault::Unsupported),
             (State::Listening, kind::REQUEST) => self.asked(message, now),
+            (State::Listening, kind::NOTICE) => self.noticed(message, now),
+            (State::Told(told), kind::GO_ON) => self.go_on(*told, rng),
+            (State::Told(told), kind::RECEIPT) => self.told_before(*told, message),
+            (State::Told(told), kind::ANSWER) => self.not_taken(*told, message),
             (State::Asked(about), kind::ANSWER) => self.answered(about, message, false),
             (State::AwaitReturn(about), kind::ANSWER) => self.answered(about, message, true),
             (State::Taking(taking), kind::KEY) => self.take_key(*taking, message),
@@ -330,6 +357,7 @@ fn awaited(state: &State) -> Option<(ExchangeId, Commitment)> {
         State::Asked(about) | State::AwaitReturn(about) | State::AwaitReceipt(about, _) => about,
         State::Taking(taking) => taking.about(),
         State::Showing(showing) => showing.about(),
+        State::Told(told) => &told.about,
         _ => return None,
     };
     Some((about.exchange, about.subject.commitment))
@@ -366,7 +394,11 @@ impl Conversation for Ask {
                 // What the node is to load it loads; only the peer can keep us waiting.
                 let waits = !matches!(
                     state,
-                    State::Casing(_) | State::Preparing(_) | State::Examining(_) | State::Over
+                    State::Casing(_)
+                        | State::Noticed(_)
+                        | State::Preparing(_)
+                        | State::Examining(_)
+                        | State::Over
                 );
                 self.deadline = waits.then(|| now + SILENCE);
                 self.state = state;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::Category;
 use crate::codec;
 use crate::crypto::hash;
+use crate::exchange::notice::Correction;
 use crate::ids::{ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode};
 use crate::index::key::IndexKey;
 use crate::limits::{BUNDLE_CHUNK, MAX_BUNDLE_ITEMS};
@@ -81,6 +82,17 @@ pub enum Content {
         name: String,
         /// Its media type, as the record has it.
         media: String,
+    },
+    /// A record that was shown before and does not hold any more. It has no body.
+    Corrected {
+        /// Its category.
+        category: Category,
+        /// Its type at the author.
+        kind: String,
+        /// Its id at the author.
+        id: String,
+        /// Why.
+        why: Correction,
     },
 }
 

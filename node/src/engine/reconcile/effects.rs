@@ -10,8 +10,9 @@ use fairshare_protocol::exchange::bundle::Shown;
 use fairshare_protocol::exchange::reconcile::Reconcile;
 use fairshare_protocol::exchange::reconcile::frame::Why;
 use fairshare_protocol::exchange::reconcile::orders::{Fact, Given, Kept, Load, Round, Save};
-use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode, RoundId};
+use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode, PersonId, RoundId};
 use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::limits::BUNDLE_CHUNK;
 use fairshare_protocol::statement::Signed;
 use tokio::task::spawn_blocking;
 
@@ -23,12 +24,15 @@ use crate::engine::showing::Bundle;
 use crate::node::Node;
 use crate::store::blobs::spool;
 use crate::store::exchanges;
-use crate::store::rounds::Row;
+use crate::store::rounds::{Made, Row};
 
 mod bundles;
 
 /// The kind under which statements of rounds are kept, beside those of asks.
 const ROUND: u8 = 64;
+
+/// Bundles of at most so many bytes are sealed and opened between two messages.
+const SMALL: u64 = BUNDLE_CHUNK as u64;
 
 /// What one conversation about a round needs of its node.
 pub(super) struct Rounding {
@@ -45,8 +49,8 @@ struct At {
     row: Option<Arc<Row>>,
     spool: Option<spool::Writer>,
     given: Given,
-    /// The last imports in the bundles that are prepared and not kept yet.
-    imports: VecDeque<u64>,
+    /// Whose the bundles are that are prepared and not kept yet, and the last import in each.
+    prepared: VecDeque<(PersonId, u64)>,
 }
 
 const NO_ROUND: Error = Error::Broken("something of a round came before the round");
@@ -90,7 +94,7 @@ impl Rounding {
                 given: kept.given,
                 spool: Some(spool),
                 row: Some(Arc::new(row)),
-                imports: VecDeque::new(),
+                prepared: VecDeque::new(),
             };
             Ok(kept)
         })
@@ -129,7 +133,8 @@ impl Rounding {
         self.keep(place, &shown.hash(), codec::encode(shown))
     }
 
-    /// Those for whom there are receipts now have been shown all there was.
+    /// Those whose keys leave are held over there from now on; those for whom there are receipts now
+    /// have been shown all there was.
     fn give(&self, given: Given) -> Result<(), Error> {
         let (row, before) = {
             let mut at = self.at();
@@ -139,9 +144,17 @@ impl Rounding {
         self.going.given.store(given.released, Ordering::Relaxed);
         let round = &row.round;
         self.node.rounds.give(&round.id, &given)?;
+        for index in before.released..given.released {
+            if let Some(made) = self.node.rounds.ours(&round.id, index)? {
+                let categories = made.ours.counts.iter().map(|(category, _)| *category);
+                let place = (&made.person, &self.peer);
+                let notices = self.node.records.notices();
+                notices.show(place, made.import, categories)?;
+            }
+        }
         for index in before.receipted..given.receipted {
             let ours = self.node.rounds.ours(&round.id, index)?;
-            if let (Some((_, import)), Some((handle, _))) = (ours, round.at(index))
+            if let (Some(Made { import, .. }), Some((handle, _))) = (ours, round.at(index))
                 && let Some(person) =
                     self.node
                         .index
@@ -233,6 +246,8 @@ impl Parallel<Reconcile> for Rounding {
                 }))
             }
             Load::Prepare { .. } => spawn_blocking(move || this.prepare(load)).await?,
+            // Not worth waking another thread for.
+            Load::Seal(sealing) if sealing.size() <= SMALL => Ok(self.seal(sealing)),
             Load::Seal(sealing) => Ok(spawn_blocking(move || this.seal(sealing)).await?),
             Load::Keep(first, ours) => {
                 spawn_blocking(move || this.keep_ours(first, &ours)).await??;
@@ -243,6 +258,10 @@ impl Parallel<Reconcile> for Rounding {
                 spawn_blocking(move || this.hold(first, &theirs)).await??;
                 self.node.store.commit().await?;
                 Ok(Fact::Held)
+            }
+            // Nor these: what they read was written a moment ago.
+            Load::Open(locked) if locked.iter().all(|one| one.theirs.size <= SMALL) => {
+                self.open(locked)
             }
             Load::Open(locked) => spawn_blocking(move || this.open(locked)).await?,
             Load::File(unlocked) => {

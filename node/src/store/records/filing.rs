@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 
+use fairshare_protocol::exchange::notice;
 use fairshare_protocol::ids::{Hash, PersonId};
 use fairshare_protocol::time::Timestamp;
 
@@ -20,7 +21,7 @@ use crate::store::blobs::{self, pack};
 
 mod bodies;
 
-/// Pairs of service and person remembered while their records are filed.
+/// Pairs of service and person, and people, remembered while their records are filed.
 const MAX_NOTED: usize = 4096;
 
 /// What became of a resource.
@@ -46,6 +47,9 @@ pub(crate) struct Filing<'a> {
     uncommitted: u64,
     /// Who is known through which service, as noted last.
     noted: BTreeSet<(Named, PersonId)>,
+    /// Whether any peer holds a copy of anything; and who is marked, as marked last.
+    is_any_shown: bool,
+    marked: BTreeSet<PersonId>,
     begun: bool,
 }
 
@@ -80,6 +84,8 @@ impl<'a> Filing<'a> {
             unnamed: Vec::new(),
             uncommitted: 0,
             noted: BTreeSet::new(),
+            is_any_shown: records.notices().is_any_shown()?,
+            marked: BTreeSet::new(),
             begun: false,
         }))
     }
@@ -178,6 +184,10 @@ impl<'a> Filing<'a> {
             record.body = self.body(bytes, record.size)?;
         }
         self.begin_writing()?;
+        let was = before.as_ref().and_then(|before| before.person);
+        let is_urgent = before.is_none() && notice::is_urgent(record.category);
+        self.mark(was)?;
+        self.mark(person.filter(|_| was.is_some() || is_urgent))?;
         let (table, key) = self.place(&name, person, self.import);
         table.put(&key, &Row::Version(Box::new(record.clone())))?;
         if let Some(before) = before.as_ref().filter(|_| !same_person) {
@@ -195,6 +205,20 @@ impl<'a> Filing<'a> {
         });
         self.records.tables().held.put(&name, &held)?;
         Ok((verdict, repeated))
+    }
+
+    /// Marks somebody whom a peer may have to be told about.
+    fn mark(&mut self, person: Option<PersonId>) -> Result<(), Error> {
+        let Some(person) = person.filter(|_| self.is_any_shown) else {
+            return Ok(());
+        };
+        if self.marked.len() >= MAX_NOTED {
+            self.marked.clear();
+        }
+        match self.marked.insert(person) {
+            true => self.records.notices().mark(&person, self.import),
+            false => Ok(()),
+        }
     }
 
     fn count(&mut self, person: Option<PersonId>) -> &mut u64 {
@@ -317,6 +341,7 @@ impl<'a> Filing<'a> {
         batch.apply()?;
         self.records.inner().store.commit_now()?;
         self.records.see(self.import);
+        self.records.notices().stir();
         Ok((Some(self.import), self.counts))
     }
 }

@@ -16,6 +16,19 @@ use super::{
     person_id, split_key,
 };
 
+/// What became of one record.
+pub(crate) struct Change {
+    pub(crate) name: Named,
+    /// As it was this person's before.
+    pub(crate) before: Option<Record>,
+    /// Its last version that was this person's.
+    pub(crate) last: Option<Record>,
+    /// Whether it is this person's now.
+    pub(crate) is_here: bool,
+    /// How often it came or left since.
+    pub(crate) versions: u32,
+}
+
 impl Records {
     /// How much is held.
     ///
@@ -163,6 +176,43 @@ impl Records {
             Row::Left => None,
         });
         Ok(current.collect())
+    }
+
+    /// What became of a person's records since an import.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn changes(&self, person: &PersonId, since: u64) -> Result<Vec<Change>, Error> {
+        let visible = self.visible();
+        let mut all: BTreeMap<Named, Change> = BTreeMap::new();
+        for row in self.inner().tables.records.scan::<Row>(&person.0.0) {
+            let (key, row) = row?;
+            let (name, import) = split_key(&key[16..]);
+            if import > visible {
+                continue;
+            }
+            let change = all.entry(name).or_insert(Change {
+                name,
+                before: None,
+                last: None,
+                is_here: false,
+                versions: 0,
+            });
+            change.versions += u32::from(import > since);
+            change.is_here = matches!(row, Row::Version(_));
+            if let Row::Version(record) = row {
+                if import <= since {
+                    change.before = Some((*record).clone());
+                }
+                change.last = Some(*record);
+            } else if import <= since {
+                change.before = None;
+            }
+        }
+        Ok(all
+            .into_values()
+            .filter(|change| change.versions > 0)
+            .collect())
     }
 
     /// The last import that brought or changed anything of a person; 0 if none did.

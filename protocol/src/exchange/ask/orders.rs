@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
+use super::{NoticeCase, Subject};
 use crate::category::{Category, Purpose};
 use crate::exchange::account::{Entry, Stage};
-use crate::exchange::answer::{Answer, Verdict};
+use crate::exchange::answer::{Answer, Receipt, Verdict};
 use crate::exchange::bundle::Manifest;
 use crate::exchange::review::Review;
 use crate::ids::{Commitment, ExchangeId, Handle, Hash, MatchId, OdsCode, PersonId};
@@ -44,6 +44,24 @@ pub enum Save {
     Spool(Vec<u8>),
     /// The spooled bundle is whole: keep it as received, or in quarantine.
     File(Box<Filed>),
+    /// A bundle of ours is about to have left whole: the peer holds a copy from now on.
+    Shown {
+        /// Whose.
+        subject: Subject,
+        /// Records of each category.
+        counts: Vec<(Category, u32)>,
+        /// Hash of our commitment to it.
+        commitment: Hash,
+    },
+    /// What came with a notice is filed: the receipt that is given again when it is told again.
+    Heard {
+        /// The notice's exchange.
+        exchange: ExchangeId,
+        /// The receipt.
+        receipt: Signed<Receipt>,
+        /// Whether it was filed, not put into quarantine.
+        opened: bool,
+    },
     /// What the exchange leaves for the account of the two, so far or in the end.
     Account(Stage, Box<Entry>),
 }
@@ -85,6 +103,15 @@ pub enum Load {
         /// The handle.
         handle: Handle,
     },
+    /// Who a handle names, and whether what comes with this notice came before.
+    Notice {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The match of the handle.
+        match_id: MatchId,
+        /// The handle.
+        handle: Handle,
+    },
     /// Get a bundle ready to be shown.
     Prepare {
         /// About whom.
@@ -103,6 +130,8 @@ pub enum Load {
 pub enum Fact {
     /// Answers [`Load::Case`].
     Case(Case),
+    /// Answers [`Load::Notice`].
+    Notice(NoticeCase),
     /// Answers [`Load::Prepare`].
     Prepared(Prepared),
     /// Answers [`Load::Chunk`].

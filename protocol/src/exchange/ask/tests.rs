@@ -4,13 +4,15 @@ use std::time::Duration;
 use super::*;
 use crate::crypto::hash;
 use crate::exchange::account::{Entry, Shown, Stage};
-use crate::exchange::answer::{Answer, RefusalCode, Reply, Verdict};
+use crate::exchange::answer::{Answer, Receipt, RefusalCode, Reply, Verdict};
 use crate::exchange::bundle::{Content, Item, Manifest};
 use crate::exchange::review::{self, Review, WITHIN};
 use crate::exchange::testing::{defaults, pairs, pairs_with};
 use crate::ids::Fixed;
 use crate::limits::BUNDLE_CHUNK;
 use crate::offer::Offer;
+
+mod notices;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -34,6 +36,8 @@ struct Side {
     link: bool,
     stopped: bool,
     executed: BTreeMap<ExchangeId, (Hash, Signed<Answer>)>,
+    heard: BTreeMap<ExchangeId, Signed<Receipt>>,
+    shown: Vec<Hash>,
     plain: VecDeque<u8>,
     spool: Vec<u8>,
     filed: Vec<(Filed, Vec<u8>)>,
@@ -54,6 +58,8 @@ impl Side {
             link: true,
             stopped: false,
             executed: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            shown: vec![],
             plain: VecDeque::new(),
             spool: vec![],
             filed: vec![],
@@ -100,6 +106,12 @@ impl Side {
             }
             Save::Spool(plain) => self.spool.extend(plain),
             Save::File(filed) => self.filed.push((*filed, std::mem::take(&mut self.spool))),
+            Save::Shown { commitment, .. } => self.shown.push(commitment),
+            Save::Heard {
+                exchange, receipt, ..
+            } => {
+                self.heard.insert(exchange, receipt);
+            }
             Save::Account(stage, entry) => self.accounts.push((stage, *entry)),
         }
     }
@@ -110,6 +122,10 @@ impl Side {
                 subject: self.link.then(|| person("9990001235")),
                 earlier: self.executed.get(&exchange).cloned(),
                 stopped: self.stopped,
+            }),
+            Load::Notice { exchange, .. } => Fact::Notice(NoticeCase {
+                subject: self.link.then(|| person("9990001235")),
+                earlier: self.heard.get(&exchange).cloned(),
             }),
             Load::Prepare {
                 subject,

@@ -137,6 +137,11 @@ impl Ask {
         let shown = Signed::sign(&shown, &self.pair.key);
         self.ended.shown.clone_from(&counts);
         out.push(keep(about.exchange, kind::COMMITMENT, &shown));
+        out.push(Output::Save(Save::Shown {
+            subject: about.subject,
+            counts: counts.clone(),
+            commitment: shown.hash(),
+        }));
         if let Some(account) = &mut self.account {
             account.shown(self.role == Role::Requester, shown.hash(), &counts);
         }
@@ -233,7 +238,8 @@ impl Ask {
             verdict,
             at: now,
         };
-        let receipt = Signed::sign(&receipt, &self.pair.key);
+        let body = receipt;
+        let receipt = Signed::sign(&body, &self.pair.key);
         let in_return = self.role == Role::Holder;
         if let Some(account) = &mut self.account {
             account.shown(in_return, shown.hash(), &counts);
@@ -265,9 +271,12 @@ impl Ask {
             keep(about.exchange, kind::COMMITMENT, &shown),
             keep(about.exchange, kind::RECEIPT, &receipt),
         ];
+        if self.role == Role::Hearer {
+            out.push(Self::heard(&receipt, &body));
+        }
         out.extend(self.account(match self.role {
-            Role::Holder => Stage::Over,
             Role::Requester => Stage::Open,
+            _ => Stage::Over,
         }));
         out.extend([
             Output::Record(Act::Received {
@@ -280,7 +289,7 @@ impl Ask {
             }),
             Output::Send(wire::frame(kind::RECEIPT, &receipt)),
         ]);
-        if self.role == Role::Holder {
+        if self.role != Role::Requester {
             out.push(self.close());
             return Ok((State::Over, out));
         }

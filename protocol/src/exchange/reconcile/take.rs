@@ -20,6 +20,10 @@ use crate::limits::{AHEAD, AHEAD_BYTES, MAX_STATED};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
+/// So many bundles, or bytes of them, are filed at once.
+const FILED: usize = 8;
+const FILED_BYTES: u64 = 1024 * 1024;
+
 /// The peer's bundles on their way.
 #[derive(Default)]
 pub(super) struct Taking {
@@ -340,7 +344,7 @@ impl Taking {
             self.opening = u32::try_from(locked.len()).unwrap_or(0);
             out.push(Output::Load(Load::Open(locked)));
         }
-        if self.filing.is_empty() && !self.unlocked.is_empty() {
+        if self.filing.is_empty() && self.is_enough_to_file(round) {
             self.filing = std::mem::take(&mut self.unlocked);
             out.push(Output::Load(Load::File(self.filing.clone())));
         }
@@ -353,6 +357,14 @@ impl Taking {
             self.receipted = self.filed;
             self.forget();
         }
+    }
+
+    /// Every order to file costs an fsync, and a receipt that both sides sign, check and keep. Those
+    /// that wait are opened: no key waits for them.
+    fn is_enough_to_file(&self, round: &Round) -> bool {
+        let bytes: u64 = self.unlocked.iter().map(|one| one.locked.theirs.size).sum();
+        let all = self.opened == round.len() && !self.unlocked.is_empty();
+        all || self.unlocked.len() >= FILED || bytes >= FILED_BYTES
     }
 
     /// Signs and sends what is held and was not said yet.

@@ -24,6 +24,7 @@ use crate::fhir::export;
 use crate::import::day_of;
 use crate::store::blobs::spool::{self, Spooled};
 use crate::store::exchanges::{Plaintext, Received};
+use crate::store::rounds::Made;
 
 use super::{NO_ROUND, Rounding};
 
@@ -53,7 +54,7 @@ impl Rounding {
             head: bundle.head,
             person: subject.commitment,
         };
-        self.at().imports.push_back(import);
+        self.at().prepared.push_back((subject.person, import));
         *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = Some(bundle);
         Ok(Fact::Prepared(prepared))
     }
@@ -76,11 +77,15 @@ impl Rounding {
         let row = self.row()?;
         let round = &row.round;
         for (ours, index) in all.iter().zip(first..) {
-            let import = self.at().imports.pop_front().unwrap_or(0);
+            let prepared = self.at().prepared.pop_front();
+            let (person, import) = prepared.ok_or(Error::Broken("a bundle nobody prepared"))?;
             self.keep_shown(round, index, &ours.shown)?;
-            self.node
-                .rounds
-                .keep(&round.id, index, &(ours.clone(), import))?;
+            let made = Made {
+                ours: ours.clone(),
+                person,
+                import,
+            };
+            self.node.rounds.keep(&round.id, index, &made)?;
         }
         Ok(())
     }
@@ -177,8 +182,8 @@ impl Rounding {
         let id = row.round.id;
         for one in all {
             let ours = self.node.rounds.ours(&id, one.locked.index)?;
-            if let Some((ours, _)) = ours {
-                let entry = self.entry(&row.round, &one, &ours);
+            if let Some(made) = ours {
+                let entry = self.entry(&row.round, &one, &made.ours);
                 self.node.ledgers.enter(&self.peer, Stage::Over, &entry)?;
             }
             let person = person(&self.node, &self.person(&one.locked.handle)?)?;
