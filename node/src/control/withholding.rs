@@ -102,6 +102,8 @@ pub async fn release(
         let (told, act) = blocking(take).await?;
         let recorded = here.record([act]).await;
         recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
+        // Whoever holds a copy may now be told what changed meanwhile.
+        here.records.notices().stir();
         Ok(told)
     });
     ended(releasing.await)?
