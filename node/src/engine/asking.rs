@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::exchange::ask::{
-    Ask, Case, Ended, Fact, Fault, Load, NoticeCase, Pair, Plan, Prepared, Save, Subject, Telling,
+    Ask, Case, Ended, Fact, Fault, Load, NoticeCase, Pair, Plan, Prepared, Save, Telling,
 };
-use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode, PersonId};
-use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode};
 use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_protocol::roster::Roster;
 use fairshare_protocol::wire;
@@ -18,7 +17,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
 
 use super::drive::{Effects, Error, drive, now};
-use super::finding::looked_for;
 use super::showing::{self, Bundle};
 use crate::fhir::export;
 use crate::import::day_of;
@@ -27,6 +25,10 @@ use crate::node::Node;
 use crate::store::blobs;
 use crate::store::exchanges::{Kept, Plaintext, Received};
 use crate::store::notices::Due;
+
+pub use self::subject::{linked, person, subject, subject_of};
+
+mod subject;
 
 /// To find that there is nothing to show takes a multiple of this, so that how much is held of
 /// somebody of whom nothing is shown does not show.
@@ -177,45 +179,6 @@ async fn request(
         &mut asking,
     )
     .await
-}
-
-/// The person with this key, as an exchange needs them; none if they are not held here.
-///
-/// # Errors
-/// If the store fails.
-pub fn subject(node: &Node, key: IndexKey) -> Result<Option<Subject>, Error> {
-    let held = node.records.people_by_key(&key)?.first().copied();
-    held.map(|person| subject_of(node, person, key)).transpose()
-}
-
-/// A person who is held, as an exchange needs them.
-///
-/// # Errors
-/// If the store fails.
-pub(super) fn subject_of(node: &Node, person: PersonId, key: IndexKey) -> Result<Subject, Error> {
-    Ok(Subject {
-        person,
-        key,
-        commitment: node.exchanges.commit_to(person)?,
-    })
-}
-
-/// Whom a proven link is about. Who is held no more, or no longer in the index, looks on the wire
-/// like anybody there is nothing to show of: another answer would tell why.
-///
-/// # Errors
-/// If the store fails.
-pub fn linked(node: &Node, key: IndexKey) -> Result<Subject, Error> {
-    subject_of(node, person(node, &key)?, key)
-}
-
-/// As [`linked`], without a name in the journal.
-///
-/// # Errors
-/// If the store fails.
-pub fn person(node: &Node, key: &IndexKey) -> Result<PersonId, Error> {
-    let held = node.records.people_by_key(key)?.first().copied();
-    Ok(held.unwrap_or_else(|| looked_for(node, key)))
 }
 
 /// What one exchange needs of the node.
