@@ -3,7 +3,7 @@
 //! Its plaintext is `[length of the manifest, u32 little-endian][manifest][bodies…][zeros]`. The
 //! manifest names every body's length and BLAKE3 hash, in order; the zeros pad the whole to
 //! [`padded`], so that its size tells little. It is sealed in chunks of
-//! [`BUNDLE_CHUNK`] bytes ([`crate::crypto::seal::Sealer`]) under a key used for nothing else,
+//! [`crate::limits::BUNDLE_CHUNK`] bytes ([`crate::crypto::seal::Sealer`]) under a key used for nothing else,
 //! bound to federation, exchange, members, match and handle. No hash of plaintext leaves it.
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::crypto::hash;
 use crate::exchange::notice::Correction;
 use crate::ids::{ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode};
 use crate::index::key::IndexKey;
-use crate::limits::{BUNDLE_CHUNK, MAX_BUNDLE_ITEMS};
+use crate::limits::MAX_BUNDLE_ITEMS;
 use crate::statement::Body;
 use crate::time::Timestamp;
 
@@ -22,6 +22,10 @@ pub mod stream;
 
 /// The longest manifest, in bytes.
 pub const MAX_MANIFEST: usize = 16 * 1024 * 1024;
+
+/// The smallest size a plaintext is padded to, in bytes: a letter and a summary, and nothing at all,
+/// are alike.
+pub const LEAST: u64 = 32 * 1024;
 
 /// What is in a bundle.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,10 +134,10 @@ impl Manifest {
 }
 
 /// The size a plaintext of `length` bytes is padded to: at most 12 % more, and only the position of
-/// its highest bits is left to see (Padmé; Nikitin and others 2019), at least one chunk.
+/// its highest bits is left to see (Padmé; Nikitin and others 2019), at least [`LEAST`].
 pub fn padded(length: u64) -> u64 {
-    if length <= BUNDLE_CHUNK as u64 {
-        return BUNDLE_CHUNK as u64;
+    if length <= LEAST {
+        return LEAST;
     }
     let exponent = length.ilog2();
     let kept = exponent.ilog2() + 1;
@@ -389,14 +393,14 @@ mod tests {
 
     #[test]
     fn padding_costs_at_most_an_eighth_and_hides_the_low_bits() {
-        assert_eq!(padded(0), BUNDLE_CHUNK as u64);
+        assert_eq!((padded(0), padded(LEAST)), (LEAST, LEAST));
         let mut sizes = std::collections::BTreeSet::new();
-        for length in (BUNDLE_CHUNK as u64..4_000_000).step_by(997) {
+        for length in (LEAST..4_000_000).step_by(997) {
             let size = padded(length);
             assert!(size >= length && size - length <= length / 8, "{length}");
             sizes.insert(size);
         }
-        assert!(sizes.len() < 200, "{}", sizes.len());
+        assert!(sizes.len() < 220, "{}", sizes.len());
         assert!(padded(u64::MAX) >= u64::MAX - u64::MAX / 8);
     }
 }
