@@ -7,9 +7,9 @@ use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
 use crate::commands::{
-    admissions, admit, ask, demo, federation, find, import, index, init, join, journal, ledger,
-    matching, members, notices, offer, peer, peers, received, reconcile, reviews, run, standing,
-    status, terms, who_saw, withhold,
+    admissions, admit, ask, demo, dispute, federation, find, import, index, init, join, journal,
+    ledger, matching, members, notices, offer, peer, peers, received, reconcile, reviews, run,
+    standing, status, terms, verify, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -71,6 +71,9 @@ pub enum Command {
     Peers(peers::Peers),
     Peer(peer::Peer),
     Ledger(ledger::Ledger),
+    Dispute(dispute::Dispute),
+    Release(dispute::Release),
+    Verify(verify::Verify),
     Standing(standing::ShowStandings),
     #[command(subcommand)]
     Journal(journal::Journal),
@@ -105,6 +108,9 @@ impl Command {
             Self::Peers(command) => command.run(client).await,
             Self::Peer(command) => command.run(client).await,
             Self::Ledger(command) => command.run(client).await,
+            Self::Dispute(command) => command.run(client).await,
+            Self::Release(command) => command.run(client).await,
+            Self::Verify(command) => command.run(client),
             Self::Standing(command) => command.run(client).await,
             Self::Journal(command) => command.run(client).await,
         }

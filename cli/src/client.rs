@@ -170,3 +170,15 @@ fn read<A: DeserializeOwned>(answer: Value) -> Result<A, Failure> {
         Failure::new(DEGRADED, fact, remedy)
     })
 }
+
+/// A path as the node understands it, whose working directory is another.
+///
+/// # Errors
+/// If it is empty, or there is no working directory.
+pub fn absolute(path: impl AsRef<Path>) -> Result<PathBuf, Failure> {
+    let path = path.as_ref();
+    std::path::absolute(path).map_err(|error| {
+        let fact = format!("{}: {error}", path.display());
+        Failure::new(WRONG, fact, "name a file in a directory that is there")
+    })
+}

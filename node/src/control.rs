@@ -23,6 +23,7 @@ mod asking;
 mod auditing;
 mod copies;
 mod corrected;
+mod disputing;
 mod index;
 mod joining;
 mod ledger;
@@ -78,6 +79,10 @@ pub async fn dispatch(
         Request::Mask(question) => answer(withholding::mask(node, user, question).await?),
         Request::ListWithheld(_) => answer(withholding::list(node, user).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),
+        Request::ListOwed(question) => answer(disputing::list(node, question).await?),
+        Request::Complain(question) => answer(disputing::complain(node, user, question).await?),
+        Request::ReleaseAgain(question) => answer(disputing::release(node, user, question).await?),
+        Request::TakeReleased(question) => answer(disputing::take(node, user, question).await?),
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
         Request::Ledger(question) => answer(ledger::show(node, user, question).await?),
         Request::ShowStanding(question) => answer(ledger::standing(node, question).await?),

@@ -10,6 +10,7 @@ pub mod contact;
 pub mod copies;
 pub mod coverage;
 pub mod delta;
+pub mod disputes;
 pub mod drive;
 pub mod finding;
 pub mod joining;

@@ -12,6 +12,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub mod disputes;
 pub mod exchange;
 pub mod import;
 pub mod index;
@@ -126,6 +127,14 @@ requests! {
     ListWithheld(withholding::ListWithheld) -> withholding::WithheldReport,
     /// Import files.
     Import(import::Import) -> import::ImportReport,
+    /// What of a peer's lies here unopened.
+    ListOwed(disputes::ListOwed) -> disputes::OwedReport,
+    /// Complain of an exchange.
+    Complain(disputes::Complain) -> disputes::Complained,
+    /// Release the key of a bundle again.
+    ReleaseAgain(disputes::ReleaseAgain) -> disputes::ReleasedAgain,
+    /// Open a bundle with a key that was released again.
+    TakeReleased(disputes::TakeReleased) -> exchange::ReceivedBundle,
     /// Whether the journal is as it was written.
     VerifyJournal(journal::Verify) -> journal::Verified,
     /// How the ledger with a peer is.

@@ -48,6 +48,7 @@ pub mod account;
 pub mod answer;
 pub mod ask;
 pub mod bundle;
+pub mod dispute;
 pub mod notice;
 pub mod reconcile;
 pub mod request;

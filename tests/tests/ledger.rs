@@ -173,7 +173,7 @@ fn both_sign_the_same_account_and_a_copy_put_back_signs_no_number_twice() {
     let federation_id = third.json(&["members"])["federation"]["id"].clone();
     let id = federation_id.as_str().unwrap();
     let file = export.to_str().unwrap();
-    let checked = third.json(&["ledger", "--check", file, "--federation", id]);
+    let checked = third.json(&["verify", file, "--federation", id]);
     assert_eq!(
         (&checked["exchanges"], &checked["settled"]),
         (&16.into(), &16.into())
@@ -183,10 +183,7 @@ fn both_sign_the_same_account_and_a_copy_put_back_signs_no_number_twice() {
     let other = if &text[at..=at] == "A" { "B" } else { "A" };
     text.replace_range(at..=at, other);
     std::fs::write(&export, text).unwrap();
-    assert_eq!(
-        third.run(&["ledger", "--check", file]).status.code(),
-        Some(3)
-    );
+    assert_eq!(third.run(&["verify", file]).status.code(), Some(3));
     for site in &mut federation.sites {
         site.stop();
         site.ok(&["journal", "verify"]);

@@ -1,15 +1,15 @@
 //! `fairshare index`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::index::{self, AdvertState, Audited};
-use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::index::audit::{self, Passed};
 use fairshare_protocol::limits::AUDIT_SAMPLE;
 use fairshare_protocol::text::Line;
 
-use crate::client::Client;
+use crate::client::{Client, absolute};
 use crate::output::{Page, Tone, bytes, count};
 
 mod check;
@@ -206,11 +206,4 @@ impl Export {
         });
         Ok(0)
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| {
-        let fact = format!("{}: {error}", path.display());
-        Failure::new(WRONG, fact, "name a file in a directory that is there")
-    })
 }

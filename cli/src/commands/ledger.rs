@@ -1,66 +1,45 @@
 //! `fairshare ledger`
 
-use std::fs::File;
-use std::io::{BufReader, Read as _};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
+use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::ledger::{self, LedgerReport, Unsettled};
-use fairshare_protocol::control::{Failure, REFUSED, WRONG};
-use fairshare_protocol::ids::{FederationId, OdsCode};
-use fairshare_protocol::ledger::export::{ChainReport, Checked, Export};
+use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::ledger::export::{ChainReport, Checked};
 
-use crate::client::Client;
+use crate::client::{Client, absolute};
 use crate::output::{Page, Tone, ago, bytes, count};
-use crate::signing::wrong;
-
-/// The largest exported ledger that is read, in bytes.
-const MAX_EXPORT: u64 = 4 * 1024 * 1024 * 1024;
 
 /// The account with a peer, signed by both
 ///
 /// Each side writes a chain of signed pages that quote the other's; an exchange is settled when both
 /// chains name the same signed statements. --verify checks every page again; --export writes both
-/// chains into a new file of mode 0600, without patient data, that anybody can check with --check,
-/// without a node, knowing only the federation's id. Exits 0 if all is in order, 1 if the ledger here
-/// is not, 3 if a checked file is not.
+/// chains into a new file of mode 0600, without patient data, that anybody can check with `fairshare
+/// verify`, without a node, knowing only the federation's id. Exits 0 if all is in order, 1 if the
+/// ledger here is not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare ledger L83024
   $ fairshare ledger L83024 --verify
   $ fairshare ledger L83024 --export l83024.ledger
-  $ fairshare ledger --check l83024.ledger --federation 5f0c…")]
+  $ fairshare verify l83024.ledger")]
 pub struct Ledger {
     /// The peer's ODS code
-    #[arg(value_name = "PEER", required_unless_present = "check")]
-    peer: Option<OdsCode>,
+    #[arg(value_name = "PEER")]
+    peer: OdsCode,
     /// Check every page: signatures, order, quotes, counts
     #[arg(long)]
     verify: bool,
     /// Write all of it into this file; there must be none yet
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// Check a file that --export wrote, here or anywhere
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["peer", "verify", "export"])]
-    check: Option<PathBuf>,
-    /// The federation it must be of, as `fairshare federation show` gives it [default: any, and named]
-    #[arg(long, value_name = "HEX", requires = "check")]
-    federation: Option<FederationId>,
 }
 
 impl Ledger {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
-        if let Some(path) = &self.check {
-            return check(client, path, self.federation);
-        }
-        // clap sees to it that there is one.
-        let Some(peer) = self.peer else {
-            return Err(wrong("no peer is named"));
-        };
-        let export = self.export.as_deref().map(std::path::absolute).transpose();
-        let export = export.map_err(|error| wrong(format!("the file to write: {error}")))?;
+        let export = self.export.as_deref().map(absolute).transpose()?;
         let question = ledger::Ledger {
-            peer,
+            peer: self.peer,
             verify: self.verify,
             export,
         };
@@ -70,51 +49,15 @@ impl Ledger {
     }
 }
 
-fn check(client: &Client, path: &Path, federation: Option<FederationId>) -> Result<u8, Failure> {
-    let export = read(path)?;
-    let checked = export.check(SystemTime::now().into());
-    let checked = checked.map_err(|bad| bad.to_string()).and_then(|checked| {
-        match federation.filter(|it| *it != checked.federation) {
-            None => Ok(checked),
-            Some(_) => Err(format!(
-                "it is of another federation: {} ({})",
-                checked.name, checked.federation
-            )),
-        }
-    });
-    match checked {
-        Ok(checked) => {
-            client.output.answer(&checked, |page| {
-                let order = page.tone(Tone::Good, "in order");
-                page.line(format_args!(
-                    "The ledger of {} with {} is {order}.",
-                    checked.by, checked.with
-                ));
-                page.gap();
-                show_checked(page, &checked);
-            });
-            Ok(0)
-        }
-        Err(bad) => Err(Failure::new(
-            REFUSED,
-            format!("{} is NOT in order: {bad}", path.display()),
-            "keep the file as evidence, and ask for another export, from either side",
-        )),
-    }
-}
-
-fn read(path: &Path) -> Result<Export, Failure> {
-    let shown = path.display();
-    let remedy = "name the file that `fairshare ledger --export` wrote";
-    let file = File::open(path)
-        .map_err(|error| Failure::new(WRONG, format!("{shown}: {error}"), remedy))?;
-    let bounded = BufReader::new(file).take(MAX_EXPORT);
-    serde_json::from_reader(bounded).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let fact =
-            format!("{shown} is no exported ledger, or damaged at line {line}, column {column}");
-        Failure::new(WRONG, fact, remedy)
-    })
+/// What an exported ledger comes to.
+pub(super) fn show_export(page: &mut Page, checked: &Checked) {
+    let order = page.tone(Tone::Good, "in order");
+    page.line(format_args!(
+        "The ledger of {} with {} is {order}.",
+        checked.by, checked.with
+    ));
+    page.gap();
+    show_checked(page, checked);
 }
 
 fn show(page: &mut Page, report: &LedgerReport) {
@@ -181,7 +124,7 @@ fn show(page: &mut Page, report: &LedgerReport) {
         page.gap();
         let (path, size) = (path.display(), bytes(*size));
         page.line(format_args!("wrote {path}: {size}"));
-        page.line("It has no patient data. Anybody checks it with `fairshare ledger --check`.");
+        page.line("It has no patient data. Anybody checks it with `fairshare verify`.");
     }
 }
 

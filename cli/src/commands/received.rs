@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
+use fairshare_protocol::control::disputes::TakeReleased;
 use fairshare_protocol::control::exchange::{self, Fate, Filing, Note, ReceivedBundle, Which, Why};
-use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::control::{Failure, REFUSED, WRONG};
 use fairshare_protocol::ids::ExchangeId;
 use fairshare_protocol::text::Line;
 use fairshare_protocol::time::Timestamp;
 
 use super::ask::by_category;
 use super::person::Person;
-use crate::client::Client;
+use crate::client::{Client, absolute};
 use crate::output::{bytes, count};
 
 /// What peers have shown
@@ -24,6 +25,7 @@ pub enum Received {
     Export(Export),
     File(File),
     Erase(Erase),
+    Open(Open),
 }
 
 impl Received {
@@ -34,6 +36,7 @@ impl Received {
             Self::Export(command) => command.run(client).await,
             Self::File(command) => command.run(client).await,
             Self::Erase(command) => command.run(client).await,
+            Self::Open(command) => command.run(client).await,
         }
     }
 }
@@ -255,10 +258,7 @@ pub struct Export {
 
 impl Export {
     async fn run(self, client: &Client) -> Result<u8, Failure> {
-        let to = std::path::absolute(&self.to).map_err(|error| {
-            let fact = format!("{}: {error}", self.to.display());
-            Failure::new(WRONG, fact, "name a file in a directory that is there")
-        })?;
+        let to = absolute(&self.to)?;
         let exchange = named(client, &self.exchange).await?;
         let written = client
             .ask(exchange::ExportReceived { exchange, to })
@@ -278,6 +278,36 @@ impl Export {
             }
         });
         Ok(0)
+    }
+}
+
+/// Open a bundle of a round whose key its author released again
+///
+/// FILE is what the author wrote with `fairshare release`, whoever brought it. The bundle lies here
+/// since its round; it is opened, checked and filed as it would have been there. Exits 3 if the key is
+/// for another node or another bundle.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ fairshare received open key.json")]
+pub struct Open {
+    /// The file with the key
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Open {
+    async fn run(self, client: &Client) -> Result<u8, Failure> {
+        let file = absolute(&self.file)?;
+        let bundle = client.ask(TakeReleased { file }).await?;
+        client.output.answer(&bundle, |page| {
+            let (exchange, from) = (&bundle.exchange, &bundle.from);
+            page.line(match bundle.quarantined {
+                false => format!("Opened what {from} showed in exchange {exchange}."),
+                true => format!("In quarantine: what {from} showed is about another person."),
+            });
+            page.line(by_category(&bundle.records));
+        });
+        Ok(if bundle.quarantined { REFUSED } else { 0 })
     }
 }
 

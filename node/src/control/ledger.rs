@@ -17,7 +17,7 @@ use fairshare_protocol::ledger::page::{Fork, Head};
 use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Welcome;
 
-use super::members::{member, operator, roster};
+use super::members::{operator, peer_name, roster};
 use super::{blocking, write_new, wrong};
 use crate::engine::drive::now;
 use crate::engine::ledger::standing;
@@ -41,15 +41,6 @@ pub async fn show(
         operator(node, user, what).await?;
     }
     Ok(report)
-}
-
-fn peer_name(node: &Node, peer: &OdsCode) -> Result<String, Failure> {
-    let roster = roster(node)?;
-    if peer == node.code() {
-        let fact = format!("{peer} is this node's own member");
-        return Err(Failure::new(WRONG, fact, "name a peer: `fairshare peers`"));
-    }
-    Ok(member(&roster, peer)?.name.to_string())
 }
 
 fn report(node: &Node, question: &Ledger, name: String) -> Result<LedgerReport, Failure> {

@@ -47,6 +47,12 @@ pub(super) fn other<'r>(
     member(roster, code)
 }
 
+/// The name of a member that is not this node's own.
+pub(super) fn peer_name(node: &Node, code: &OdsCode) -> Result<String, Failure> {
+    let roster = roster(node)?;
+    Ok(other(node, &roster, code)?.name.to_string())
+}
+
 /// That a command which is about others was given this node's own code.
 pub fn is_own(code: &OdsCode) -> Failure {
     let fact = format!("{code} is this node's own organisation");

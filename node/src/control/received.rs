@@ -69,6 +69,17 @@ fn row(node: &Node, received: &Received) -> Result<ReceivedBundle, crate::store:
     })
 }
 
+/// What was received in one exchange.
+///
+/// # Errors
+/// If it is not here, or the store fails.
+pub(super) fn one(node: &Node, exchange: &ExchangeId) -> Result<ReceivedBundle, Failure> {
+    let received = node.exchanges.received(exchange);
+    let received = received.map_err(|error| wrong(&error))?;
+    let received = received.ok_or_else(|| gone(node, exchange))?;
+    row(node, &received).map_err(|error| wrong(&error))
+}
+
 /// What an operator is told of a bundle, whatever became of it.
 pub(super) fn told(
     node: &Node,

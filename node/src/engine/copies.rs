@@ -43,7 +43,8 @@ pub async fn keep(node: Arc<Node>) {
     }
 }
 
-/// Finishes what was interrupted, and erases what has expired by `now`; says how much that is.
+/// Finishes what was interrupted, and erases what has expired by `now`, and what is left of rounds
+/// of which nothing is held any more; says how many bundles were erased.
 ///
 /// # Errors
 /// If journal, store or a file fail.
@@ -65,6 +66,16 @@ pub async fn sweep(node: &Arc<Node>, now: Timestamp) -> Result<u64, Error> {
         }
         let why = Why::Expired;
         erased += all(node, &due, &Erasure { at: now, why }).await?.len() as u64;
+    }
+    let here = Arc::clone(node);
+    let forget = move || {
+        here.rounds
+            .forget(then, |exchange| here.exchanges.is_held(exchange))
+    };
+    let forgotten = spawn_blocking(forget).await??;
+    if forgotten > 0 {
+        node.store.commit().await?;
+        tracing::info!(forgotten, "forgot rounds of which nothing is held any more");
     }
     finished.map(|()| erased)
 }

@@ -26,7 +26,10 @@ use crate::network::{self, Frames};
 use crate::node::Node;
 
 mod effects;
+mod later;
 pub mod people;
+
+pub use self::later::opened_later;
 
 /// How often a round is tried again at once after its line was lost, and how long after.
 const TRIES: u32 = 3;
@@ -52,6 +55,16 @@ pub struct Going {
 }
 
 impl Going {
+    fn new(proposed: bool) -> Self {
+        Self {
+            proposed,
+            people: AtomicU32::new(0),
+            given: AtomicU32::new(0),
+            taken: AtomicU32::new(0),
+            cancelled: Notify::new(),
+        }
+    }
+
     /// How many people the round is about, how many keys of ours left, and how many bundles of the
     /// peer's are filed.
     pub fn counts(&self) -> (u32, u32, u32) {
@@ -84,13 +97,7 @@ impl Reconciling {
     }
 
     fn enter(&self, peer: &OdsCode, proposed: bool) -> Guard<'_> {
-        let going = Arc::new(Going {
-            proposed,
-            people: AtomicU32::new(0),
-            given: AtomicU32::new(0),
-            taken: AtomicU32::new(0),
-            cancelled: Notify::new(),
-        });
+        let going = Arc::new(Going::new(proposed));
         let mut all = self.going.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(peer.clone(), Arc::clone(&going));
         Guard {
@@ -124,7 +131,9 @@ pub enum Error {
     #[error("there is no finished match with {0}; make one with `fairshare match {0}`")]
     NotMatched(OdsCode),
     /// One is under way.
-    #[error("a round with {0} is under way; `fairshare peer {0}` says how far it is")]
+    #[error(
+        "a round with {0} is under way; wait until it is over, or call it off: `fairshare reconcile {0} --call-off`"
+    )]
     Busy(OdsCode),
     /// The ladder says so.
     #[error(

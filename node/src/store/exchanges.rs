@@ -164,6 +164,14 @@ impl Exchanges {
         self.received.load(exchange.as_bytes())
     }
 
+    /// Whether the key of what was received in that exchange is here, also if it is being erased.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn is_held(&self, exchange: &ExchangeId) -> Result<bool, Error> {
+        self.received.contains(exchange.as_bytes())
+    }
+
     /// How many bundles were received. None of them is opened.
     pub fn bundles(&self) -> usize {
         self.received.count()

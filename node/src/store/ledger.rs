@@ -19,10 +19,11 @@
 //! what was written: a chain's head comes after its page and the accounts it changes, and doing
 //! them again changes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fairshare_protocol::exchange::account::Stage;
-use fairshare_protocol::ids::{ExchangeId, OdsCode};
+use fairshare_protocol::ids::{ExchangeId, Hash, OdsCode};
 use fairshare_protocol::ledger::account::Account;
 use fairshare_protocol::ledger::chain::{Chains, Which};
 use fairshare_protocol::ledger::entry::Entry;
@@ -309,6 +310,30 @@ impl Ledger {
     ) -> impl Iterator<Item = Result<Account, Error>> + use<'_> {
         let all = self.accounts.scan::<Account>(&under(peer));
         all.map(|pair| pair.map(|(_, account)| account))
+    }
+
+    /// The statements of one exchange with this peer that either chain names, or will.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn statements(
+        &self,
+        peer: &OdsCode,
+        exchange: &ExchangeId,
+        asker: &OdsCode,
+    ) -> Result<BTreeSet<Hash>, Error> {
+        let key = exchange_key(peer, exchange, asker);
+        let account = self.accounts.load::<Account>(&key)?.unwrap_or_default();
+        let waiting = [&self.waiting, &self.open].map(|table| table.load::<Entry>(&key));
+        let mut entries = vec![account.ours, account.theirs];
+        for entry in waiting {
+            entries.push(entry?);
+        }
+        let statements = entries
+            .into_iter()
+            .flatten()
+            .flat_map(|entry| entry.statements);
+        Ok(statements.collect())
     }
 
     /// The step of the ladder last journaled about `about`, between this peer and us.

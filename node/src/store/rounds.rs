@@ -9,16 +9,20 @@
 //! | `round ours` | round, place | a bundle of ours, sealed whole: [`Made`] |
 //! | `round theirs` | round, place | a bundle of the peer's, arrived whole |
 //! | `round begun` | round | the bundle of the peer's that is arriving: key hash, size, offset |
+//! | `round said` | round, statement | nothing: a signed statement about it is kept |
+//! | `round unreadable` | round, place | the key of a bundle of the peer's that opens none |
 //! | `shown in rounds` | peer, name of the person | the last import the peer was shown |
 
 use std::io;
 
+use fairshare_protocol::crypto::seal::SecretKey;
 use fairshare_protocol::exchange::bundle::Root;
 use fairshare_protocol::exchange::reconcile::orders::{
     Found, Given, Kept, Ours, Partial, Round, Theirs,
 };
-use fairshare_protocol::ids::{Hash, OdsCode, PersonId, RoundId};
+use fairshare_protocol::ids::{ExchangeId, Hash, OdsCode, PersonId, RoundId};
 use fairshare_protocol::index::key::IndexKey;
+use fairshare_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blobs::spool::SpoolName;
@@ -34,6 +38,8 @@ pub struct Rounds {
     ours: Table,
     theirs: Table,
     begun: Table,
+    said: Table,
+    unreadable: Table,
     shown: Table,
 }
 
@@ -76,6 +82,8 @@ impl Rounds {
             ours: store.table("round ours")?,
             theirs: store.table("round theirs")?,
             begun: store.table("round begun")?,
+            said: store.table("round said")?,
+            unreadable: store.table("round unreadable")?,
             shown: store.table("shown in rounds")?,
             store: store.clone(),
         })
@@ -115,6 +123,65 @@ impl Rounds {
         self.rounds.load(round.as_bytes())
     }
 
+    /// Every round with a peer that is not forgotten yet.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn all_with(&self, peer: &OdsCode) -> Result<Vec<Row>, Error> {
+        let all = self
+            .rounds
+            .scan::<Row>(b"")
+            .map(|pair| pair.map(|(_, row)| row));
+        all.filter(|row| !matches!(row, Ok(row) if row.round.peer != *peer))
+            .collect()
+    }
+
+    /// Forgets the rounds over and begun before `then`, with the ciphertext that came in them, of
+    /// which nothing `is_held` any more. Says how many. Blocks.
+    ///
+    /// # Errors
+    /// If the store fails, or a file cannot be removed: then it is tried again.
+    pub fn forget(
+        &self,
+        then: Timestamp,
+        is_held: impl Fn(&ExchangeId) -> Result<bool, Error>,
+    ) -> Result<u64, Error> {
+        let mut forgotten = 0;
+        for pair in self.rounds.scan::<Row>(b"") {
+            let (_, row) = pair?;
+            let id = row.round.id;
+            if !row.over || row.round.at >= then || self.is_any_held(&row, &is_held)? {
+                continue;
+            }
+            self.store.blobs().remove_spool(&row.spool)?;
+            for table in [&self.ours, &self.theirs, &self.said, &self.unreadable] {
+                let keys: Result<Vec<_>, _> = table.keys(id.as_bytes()).collect();
+                table.remove_all(&keys?)?;
+            }
+            self.given.remove(id.as_bytes())?;
+            self.begun.remove(id.as_bytes())?;
+            // Last: what is interrupted is found again.
+            self.rounds.remove(id.as_bytes())?;
+            forgotten += 1;
+        }
+        Ok(forgotten)
+    }
+
+    fn is_any_held(
+        &self,
+        row: &Row,
+        is_held: &impl Fn(&ExchangeId) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        for index in 0..row.round.len() {
+            if let Some((_, exchange)) = row.round.at(index)
+                && is_held(&exchange)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A round is over.
     ///
     /// # Errors
@@ -133,13 +200,10 @@ impl Rounds {
     /// If the store fails.
     pub fn kept(&self, row: &Row) -> Result<Kept, Error> {
         let id = row.round.id;
-        let given: Given = self.given.load(id.as_bytes())?.unwrap_or_default();
+        let given = self.given(&id)?;
         let ours = self.ours.scan::<Made>(id.as_bytes());
         let ours = ours.skip(given.receipted as usize);
-        let theirs = self.theirs.scan::<Theirs>(id.as_bytes());
-        let theirs: Vec<Theirs> = theirs
-            .map(|pair| pair.map(|(_, theirs)| theirs))
-            .collect::<Result<_, _>>()?;
+        let theirs = self.all_theirs(&id)?;
         let next = Theirs::end(&theirs);
         let begun = self.begun.load::<(Hash, u64, u64)>(id.as_bytes())?;
         let begun = begun.filter(|(_, _, offset)| *offset == next);
@@ -199,13 +263,74 @@ impl Rounds {
         self.theirs.put(&place(round, index), theirs)
     }
 
+    /// A bundle of the peer's.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn theirs(&self, round: &RoundId, index: u32) -> Result<Option<Theirs>, Error> {
+        self.theirs.load(&place(round, index))
+    }
+
+    /// The bundles of the peer's that arrived whole, by place.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn all_theirs(&self, round: &RoundId) -> Result<Vec<Theirs>, Error> {
+        let theirs = self.theirs.scan::<Theirs>(round.as_bytes());
+        theirs.map(|pair| pair.map(|(_, theirs)| theirs)).collect()
+    }
+
+    /// How far the peer is.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn given(&self, round: &RoundId) -> Result<Given, Error> {
+        Ok(self.given.load(round.as_bytes())?.unwrap_or_default())
+    }
+
+    /// Keeps that a statement is about a round.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn say(&self, round: &RoundId, statement: &Hash) -> Result<(), Error> {
+        let key = [&round.as_bytes()[..], &statement.as_bytes()[..]].concat();
+        self.said.put(&key, &())
+    }
+
+    /// The statements about a round.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn said(&self, round: &RoundId) -> Result<Vec<Hash>, Error> {
+        let keys = self.said.keys(round.as_bytes());
+        let hash = |key: Vec<u8>| Some(Hash::new(*key.get(16..)?.first_chunk()?));
+        let hashes = keys.filter_map(|key| key.map(hash).transpose());
+        hashes.collect()
+    }
+
+    /// Keeps the key of a bundle of the peer's that opens none.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn cannot_read(&self, round: &RoundId, index: u32, key: &SecretKey) -> Result<(), Error> {
+        self.unreadable.put(&place(round, index), key)
+    }
+
+    /// Whether the key of a bundle of the peer's came, and opened none.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn is_unreadable(&self, round: &RoundId, index: u32) -> Result<bool, Error> {
+        self.unreadable.contains(&place(round, index))
+    }
+
     /// Keeps what was found in a bundle of the peer's.
     ///
     /// # Errors
     /// If sled fails, or it is not there.
     pub fn found(&self, round: &RoundId, index: u32, found: Found) -> Result<(), Error> {
         let key = place(round, index);
-        let theirs = self.theirs.load::<Theirs>(&key)?;
+        let theirs = self.theirs(round, index)?;
         let theirs = theirs.ok_or(Error::Shape {
             table: "round theirs",
         })?;

@@ -39,6 +39,7 @@
 use rand_core::CryptoRng;
 
 pub use self::ended::{End, Ended, Totals};
+pub use self::receipts::receipts;
 
 use self::agree::{Hearing, Proposing, Sent};
 use self::frame::{Frame, KINDS, Stand, Why};

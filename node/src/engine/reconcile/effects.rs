@@ -51,6 +51,8 @@ struct At {
     given: Given,
     /// Whose the bundles are that are prepared and not kept yet, and the last import in each.
     prepared: VecDeque<(PersonId, u64)>,
+    /// What was said before there was a round.
+    said: Vec<Hash>,
 }
 
 const NO_ROUND: Error = Error::Broken("something of a round came before the round");
@@ -64,6 +66,12 @@ impl Rounding {
             at: Mutex::default(),
             bundle: Mutex::default(),
         }
+    }
+
+    /// As [`Self::new`], about a round of which nothing is written any more.
+    pub(super) fn about(self, row: Row) -> Self {
+        self.at().row = Some(Arc::new(row));
+        self
     }
 
     fn at(&self) -> MutexGuard<'_, At> {
@@ -95,6 +103,7 @@ impl Rounding {
                 spool: Some(spool),
                 row: Some(Arc::new(row)),
                 prepared: VecDeque::new(),
+                said: Vec::new(),
             };
             Ok(kept)
         })
@@ -201,12 +210,20 @@ impl Parallel<Reconcile> for Rounding {
                 let spool = self.node.store.blobs().open_spool(&row.spool)?;
                 self.going.people.store(round.len(), Ordering::Relaxed);
                 let mut at = self.at();
+                for hash in std::mem::take(&mut at.said) {
+                    self.node.rounds.say(&row.round.id, &hash)?;
+                }
                 at.spool = Some(spool);
                 at.row = Some(Arc::new(row));
             }
             Save::Statement(hash, bytes) => {
+                let id = self.id();
+                match &id {
+                    Ok(id) => self.node.rounds.say(id, &hash)?,
+                    Err(_) => self.at().said.push(hash),
+                }
                 // What is said before there is a round is kept under the name of none.
-                let id = self.id().unwrap_or(RoundId::new([0; 16]));
+                let id = id.unwrap_or(RoundId::new([0; 16]));
                 self.keep((named(&id), ROUND), &hash, bytes)?;
             }
             Save::Given(given) => self.give(given)?,

@@ -149,6 +149,14 @@ impl Blobs {
         Ok(chunks)
     }
 
+    /// Removes a spool. That it is not there is as good.
+    ///
+    /// # Errors
+    /// If its file cannot be removed.
+    pub fn remove_spool(&self, spool: &SpoolName) -> io::Result<()> {
+        self.remove_named(&spool.0)
+    }
+
     /// Reads a bundle in a spool from its beginning.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use crate::category::Category;
 use crate::crypto::seal::SecretKey;
 use crate::exchange::answer::Verdict;
 use crate::exchange::bundle::stream::{self, Sealing, Unreadable};
-use crate::exchange::bundle::{Manifest, Root, Shown};
-use crate::ids::{Commitment, ExchangeId, Handle, Hash, MatchId, OdsCode, RoundId};
+use crate::exchange::bundle::{self, Manifest, Root, Shown};
+use crate::ids::{Commitment, ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode, RoundId};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
@@ -51,6 +51,33 @@ impl Round {
     pub fn at(&self, index: u32) -> Option<(Handle, ExchangeId)> {
         let handle = *self.people.get(index as usize)?;
         Some((handle, super::said::exchange(&self.id, &handle)))
+    }
+
+    /// A bundle of the peer's at a place, with the key that opens it.
+    pub fn locked(
+        &self,
+        federation: &FederationId,
+        me: &OdsCode,
+        index: u32,
+        (theirs, key): (Theirs, SecretKey),
+    ) -> Option<Locked> {
+        let (handle, exchange) = self.at(index)?;
+        let context = bundle::context(
+            federation,
+            &exchange,
+            &self.peer,
+            me,
+            &self.match_id,
+            &handle,
+        );
+        Some(Locked {
+            index,
+            exchange,
+            handle,
+            theirs,
+            context,
+            key,
+        })
     }
 
     /// The key of a bundle of this node's whose plaintext begins with what `head` is the hash of.

@@ -22,32 +22,45 @@ pub(super) fn receipt(
     out: &mut Out,
 ) {
     for (part, first) in filed.chunks(MAX_STATED).zip((first..).step_by(MAX_STATED)) {
-        let receipts = Receipts {
-            round: round.id,
-            from: pair.me.clone(),
-            to: pair.peer.clone(),
-            first,
-            bundles: part
-                .iter()
-                .map(|(_, shown, found)| (*shown, found.verdict))
-                .collect(),
-            at: now,
-        };
-        let signed = Signed::sign(&receipts, &pair.key);
+        let (signed, acts) = receipts(pair, round, first, part, now);
         out.push(keep(&signed));
-        for (exchange, shown, found) in part {
-            out.push(Output::Record(Act::Received {
-                exchange: *exchange,
-                peer: pair.peer.clone(),
-                person: found.person,
-                commitment: *shown,
-                receipt: signed.hash(),
-                outcome: match found.verdict {
-                    Verdict::Opened => Outcome::Delivered(found.counts.clone()),
-                    Verdict::WrongPerson => Outcome::WrongPerson,
-                },
-            }));
-        }
+        out.extend(acts.into_iter().map(Output::Record));
         out.push(send(&Frame::Receipts(signed)));
     }
+}
+
+/// A receipt for what is filed, from the place `first` on, and what the journal says of it.
+pub fn receipts(
+    pair: &Pair,
+    round: &Round,
+    first: u32,
+    filed: &[(ExchangeId, Hash, Found)],
+    now: Timestamp,
+) -> (Signed<Receipts>, Vec<Act>) {
+    let bundles = filed
+        .iter()
+        .map(|(_, shown, found)| (*shown, found.verdict));
+    let receipts = Receipts {
+        round: round.id,
+        from: pair.me.clone(),
+        to: pair.peer.clone(),
+        first,
+        bundles: bundles.collect(),
+        at: now,
+    };
+    let signed = Signed::sign(&receipts, &pair.key);
+    let receipt = signed.hash();
+    let acts = filed.iter().map(|(exchange, shown, found)| Act::Received {
+        exchange: *exchange,
+        peer: pair.peer.clone(),
+        person: found.person,
+        commitment: *shown,
+        receipt,
+        outcome: match found.verdict {
+            Verdict::Opened => Outcome::Delivered(found.counts.clone()),
+            Verdict::WrongPerson => Outcome::WrongPerson,
+        },
+    });
+    let acts = acts.collect();
+    (signed, acts)
 }

@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 
 use super::frame::{Frame, Opens, Stand};
-use super::orders::{Load, Locked, Partial, Round, Save, Theirs, Unlocked};
+use super::orders::{Load, Partial, Round, Save, Theirs, Unlocked};
 use super::receipts::receipt;
-use super::running::context;
 use super::said::Held;
 use super::{End, Out, keep, send, unfit};
 use crate::conversation::Output;
@@ -330,15 +329,8 @@ impl Taking {
                 .into_iter()
                 .zip(self.opened..)
                 .filter_map(|(key, index)| {
-                    let person = round.at(index)?;
-                    Some(Locked {
-                        index,
-                        exchange: person.1,
-                        handle: person.0,
-                        theirs: self.theirs(index)?.clone(),
-                        context: context(pair, round, &person, (&pair.peer, &pair.me)),
-                        key,
-                    })
+                    let theirs = self.theirs(index)?.clone();
+                    round.locked(&pair.federation, &pair.me, index, (theirs, key))
                 })
                 .collect();
             self.opening = u32::try_from(locked.len()).unwrap_or(0);

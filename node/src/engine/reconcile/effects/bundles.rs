@@ -157,7 +157,13 @@ impl Rounding {
             let about = export::is_about(reader.by_ref(), &person, day_of(now()));
             let manifest = match reader.finish()? {
                 Ok(manifest) => manifest,
-                Err(unreadable) => return Ok(Fact::Opened(unlocked, Some(unreadable))),
+                Err(unreadable) => {
+                    let id = self.row()?.round.id;
+                    self.node
+                        .rounds
+                        .cannot_read(&id, locked.index, &locked.key)?;
+                    return Ok(Fact::Opened(unlocked, Some(unreadable)));
+                }
             };
             let ours = manifest.subject == person && manifest.author == self.peer && about?;
             let found = Found {
