@@ -14,6 +14,10 @@ use fairshare_protocol::text::Line;
 use fairshare_protocol::time::DAY;
 use serde::{Deserialize, Serialize};
 
+pub use self::rounds::{NoTime, Rounds, TimeOfDay};
+
+mod rounds;
+
 /// The port nodes listen on unless told otherwise, TCP and UDP alike.
 pub const PORT: u16 = 7440;
 
@@ -47,6 +51,9 @@ pub struct Config {
     /// What becomes of what peers showed.
     #[serde(default)]
     pub copies: Copies,
+    /// When rounds are begun by themselves.
+    #[serde(default)]
+    pub rounds: Rounds,
     /// Data Security and Protection Toolkit status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dspt: Option<Dspt>,
@@ -244,7 +251,10 @@ impl Config {
              #   uid = 1001\n\
              #   name = \"Sam Okafor\"\n\
              #   role = \"Records manager\"\n\
-             #   id = \"sokafor\"\n\n{body}"
+             #   id = \"sokafor\"\n\
+             # Reconcile with everybody who is matched at a time of day, UTC:\n\
+             #   [rounds]\n\
+             #   at = \"02:30\"\n\n{body}"
         )
     }
 
@@ -339,6 +349,7 @@ pub(crate) mod tests {
             organisation_key: None,
             limits: Limits::default(),
             copies: Copies::default(),
+            rounds: Rounds::default(),
             dspt: None,
             exchange_contact: desk("Records desk"),
             caldicott_guardian: desk("Dr A. Guardian"),

@@ -103,6 +103,45 @@ fn two_organisations_show_each_other_everybody_once_and_then_only_what_is_new() 
 }
 
 #[test]
+fn a_round_begins_by_itself_at_its_time_of_day() {
+    let mut federation = Federation::found("info");
+    federation.import(3000);
+    federation.match_all();
+    // Of the two, L83024 sorts first: it does not wait for the other.
+    let practice = &mut federation.sites[1];
+    practice.stop();
+    let config = practice.home().join("config.toml");
+    let before = std::fs::read_to_string(&config).unwrap();
+    assert!(before.contains("\n[rounds]\n"), "{before}");
+    let with = |rounds: &str| {
+        let text = before.replace("\n[rounds]\n", &format!("\n[rounds]\n{rounds}\n"));
+        std::fs::write(&config, text).unwrap();
+    };
+    with("at = \"noon\"");
+    let refused = practice.run(&["run"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("write it like \"02:30\""), "{said}");
+    let soon = std::time::SystemTime::now() + Duration::from_secs(12);
+    let soon = soon
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        % 86_400;
+    let (hours, minutes, seconds) = (soon / 3600, soon / 60 % 60, soon % 60);
+    with(&format!(
+        "at = \"{hours:02}:{minutes:02}:{seconds:02}\"\nwith = [\"RH8\"]"
+    ));
+    practice.start();
+    federation.until_connected();
+    let practice = &federation.sites[1];
+    assert!(received(practice).is_empty());
+    until("the round has been", || received(practice).len() == 20);
+    let came = received(practice);
+    assert!(came.iter().all(|(_, from)| from == "RH8"), "{came:?}");
+}
+
+#[test]
 fn a_round_goes_on_through_kills_of_either_side_and_everybody_has_one_turn() {
     let kills = environment("FAIRSHARE_KILLS", 4);
     let count = u32::try_from(environment("FAIRSHARE_ROUND_PEOPLE", 60)).unwrap();

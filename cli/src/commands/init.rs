@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use fairshare_node::config::{Config, Copies, Desk, Dspt, Limits, default_listen};
+use fairshare_node::config::{Config, Copies, Desk, Dspt, Limits, Rounds, default_listen};
 use fairshare_node::home::Home;
 use fairshare_node::home::keys::Keys;
 use fairshare_node::home::organisation::OrganisationKey;
@@ -201,6 +201,7 @@ impl Init {
             organisation_key: self.org_key.as_ref().map(absolute).transpose()?,
             limits: Limits::default(),
             copies: Copies::default(),
+            rounds: Rounds::default(),
             dspt: self.dspt.clone().map(|status| Dspt {
                 status,
                 expires: self.dspt_expires.clone(),

@@ -246,8 +246,7 @@ pub async fn release(node: &Arc<Node>, dispute: Dispute) -> Result<(Released, Od
     let ready = spawn_blocking(move || ready(&here, &dispute)).await;
     let (release, acts) = ready.map_err(drive::Error::from)??;
     let to = release.to.clone();
-    node.record(acts).await.map_err(drive::Error::from)?;
-    node.store.commit().await.map_err(drive::Error::from)?;
+    node.record(acts).await?;
     let released = Released {
         format: RELEASE_FORMAT.to_owned(),
         release: Signed::sign(&release, &node.keys.node),

@@ -28,6 +28,7 @@ use crate::node::Node;
 mod effects;
 mod later;
 pub mod people;
+pub mod schedule;
 
 pub use self::later::opened_later;
 

@@ -33,6 +33,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     conversations.spawn(reserve::keep(Arc::clone(&node.reserve)));
     conversations.spawn(copies::keep(Arc::clone(&node)));
     conversations.spawn(notices::keep(Arc::clone(&node)));
+    conversations.spawn(reconcile::schedule::keep(Arc::clone(&node)));
     loop {
         tokio::select! {
             event = events.recv() => match event {

@@ -209,6 +209,7 @@ pub(crate) fn settle(root: &Path, code: &str, kind: MemberKind, population: u64)
         organisation_key: None,
         limits: Default::default(),
         copies: Default::default(),
+        rounds: Default::default(),
         dspt: None,
         exchange_contact: desk(),
         caldicott_guardian: desk(),
