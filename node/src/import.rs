@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use fairshare_protocol::control::import::ImportReport;
+use fairshare_protocol::limits::MAX_BUNDLE;
 use fairshare_protocol::time::{Date, Timestamp};
 
 use crate::fhir::Rules;
@@ -47,6 +48,8 @@ pub struct Options {
     pub now: Timestamp,
     /// What is read of one file at once.
     pub limits: Limits,
+    /// The largest file beside a resource, in bytes.
+    pub max_attachment: u64,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Options {
             now,
             servers: Vec::new(),
             limits: Limits::default(),
+            max_attachment: MAX_BUNDLE,
         }
     }
 }

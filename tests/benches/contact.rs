@@ -45,7 +45,12 @@ fn main() {
     let asks = || trust.json(&["admissions"]).to_string().contains("L83024");
     until("the request is brought", asks);
     trust.ok(&["admit", "L83024", "--yes"]);
-    let up = |site: &Site| site.json(&["peers"])[0]["connection"] == "up";
+    // It exits 1 while they are not.
+    let up = |site: &Site| {
+        let told = site.run(&["peers", "--json"]).stdout;
+        let peers: serde_json::Value = serde_json::from_slice(&told).unwrap_or_default();
+        peers[0]["connection"] == "up"
+    };
     until("both are connected", || up(&trust) && up(&practice));
 
     import(&trust, "all", &all);

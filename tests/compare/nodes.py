@@ -15,7 +15,7 @@ PATIENCE = 60
 
 
 class Node:
-    def __init__(self, program, place, code, kind, population):
+    def __init__(self, program, place, code, kind, population, config=None):
         self._program, self._place, self.code = program, place, code
         self._process = None
         self._starts = 0
@@ -29,6 +29,14 @@ class Node:
             *("--population", str(population), "--no-passphrase"),
             *("--exchange-contact", "Records desk", "--guardian", "Dr A. Moss"),
         )
+        path = os.path.join(self.home, "config.toml")
+        for what, by in (config or {}).items():
+            with open(path) as file:
+                text = file.read()
+            if what not in text:
+                raise RuntimeError(f"config.toml says nothing of {what}")
+            with open(path, "w") as file:
+                file.write(text.replace(what, by))
 
     @property
     def home(self):
@@ -119,13 +127,13 @@ def until(what, so):
 class Pair:
     """A trust and a practice of one federation, which have met, with their people imported."""
 
-    def __init__(self, program, place, files, counts):
+    def __init__(self, program, place, files, counts, config=None):
         self.nodes = []
         kinds = (("RH8", "acute-trust"), ("L83024", "gp-practice"))
         try:
             for (code, kind), count in zip(kinds, counts):
                 where = os.path.join(place, code)
-                self.nodes.append(Node(program, where, code, kind, count))
+                self.nodes.append(Node(program, where, code, kind, count, config))
             self._meet(place)
             for node, file in zip(self.nodes, files):
                 node.ok("import", file)

@@ -32,6 +32,7 @@ pub async fn run(
     let now = now();
     let mut options = Options::new(rules(&node.config, day_of(now)), now);
     options.servers = question.servers;
+    options.max_attachment = node.config.limits.max_bundle;
     let called_off = CalledOff::default();
     let stop = Arc::clone(&called_off.0);
     let (node, user, progress) = (Arc::clone(node), user.clone(), progress.clone());

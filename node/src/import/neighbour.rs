@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::fhir::attachment::{self, Check, Damage, Stated};
 
-/// The largest attachment, in bytes.
-const MAX_ATTACHMENT: u64 = fairshare_protocol::limits::MAX_BUNDLE;
 /// Files whose content is remembered while their neighbours are read.
 const MAX_REMEMBERED: usize = 4096;
 
@@ -50,12 +48,21 @@ pub(super) struct Neighbour {
 type Content = (Hash, u64, Result<(), Damage>);
 
 /// Finds neighbours, and remembers those it has just read: many letters share a file.
-#[derive(Default)]
 pub(super) struct Neighbours {
+    /// The largest that is taken, in bytes.
+    largest: u64,
     read: BTreeMap<(PathBuf, Option<[u8; 20]>), Content>,
 }
 
 impl Neighbours {
+    /// Nothing is read yet; `largest` is the most bytes of one.
+    pub(super) const fn new(largest: u64) -> Self {
+        Self {
+            largest,
+            read: BTreeMap::new(),
+        }
+    }
+
     /// The file at the relative address `url` beside `file`, below `root`.
     pub(super) fn find(
         &mut self,
@@ -70,7 +77,7 @@ impl Neighbours {
         if !metadata.is_file() {
             return Err(Problem::Unreadable);
         }
-        if metadata.len() > MAX_ATTACHMENT {
+        if metadata.len() > self.largest {
             return Err(Problem::TooLarge);
         }
         if self.read.len() >= MAX_REMEMBERED {
@@ -84,7 +91,7 @@ impl Neighbours {
                     size: None,
                     sha1: stated.sha1,
                 };
-                let read = read(&place.0, sha1).map_err(|_| Problem::Unreadable)?;
+                let read = read(&place.0, sha1, self.largest).map_err(|_| Problem::Unreadable)?;
                 self.read.insert(place.clone(), read);
                 read
             }
@@ -115,8 +122,8 @@ fn locate(root: &Path, dir: &Path, address: &str) -> Result<PathBuf, Problem> {
     }
 }
 
-fn read(path: &Path, stated: Stated) -> io::Result<Content> {
-    let mut file = File::open(path)?.take(MAX_ATTACHMENT + 1);
+fn read(path: &Path, stated: Stated, largest: u64) -> io::Result<Content> {
+    let mut file = File::open(path)?.take(largest + 1);
     let mut hasher = blake3::Hasher::new();
     let mut check = Check::of(stated);
     let mut buffer = vec![0; 64 * 1024];
@@ -153,7 +160,7 @@ mod tests {
         std::os::unix::fs::symlink(base.join("secret"), root.join("a/link")).unwrap();
         let file = root.join("a/Doc.ndjson");
         let find =
-            |address: &str, stated| Neighbours::default().find(&root, &file, address, stated);
+            |address: &str, stated| Neighbours::new(1024).find(&root, &file, address, stated);
         let good = find(
             "letters/one.pdf",
             Stated {

@@ -44,7 +44,7 @@ pub(super) fn read_all(
         tally,
         watch,
         staging: Staging::begin(filing)?,
-        neighbours: Neighbours::default(),
+        neighbours: Neighbours::new(options.max_attachment),
         servers: BTreeMap::new(),
         done: Arc::default(),
         total: walked.files.iter().map(|file| file.size).sum(),

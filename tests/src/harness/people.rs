@@ -133,10 +133,11 @@ fn bundle(author: &str, at: usize, person: &Somebody, size: usize) -> Value {
             "resourceType": "CarePlan", "id": id("p"), "subject": subject, "status": "active",
             "intent": "plan",
         }),
+        // Not a document: documents travel in no round.
         json!({
-            "resourceType": "DocumentReference", "id": id("d"), "subject": subject,
-            "status": "current",
-            "content": [{ "attachment": { "contentType": "text/plain", "data": letter } }],
+            "resourceType": "DiagnosticReport", "id": id("d"), "subject": subject,
+            "status": "final", "code": coded("Discharge letter"),
+            "presentedForm": [{ "contentType": "text/plain", "data": letter }],
         }),
     ];
     let entries = resources.map(|resource| {
