@@ -33,6 +33,7 @@ mod streams;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 /// How many events may wait for whoever listens.
 const EVENTS: usize = 1024;

@@ -38,7 +38,7 @@ mod table;
 pub mod withheld;
 
 /// The version of the layout of the tables; a store of another version is refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Memory sled may use for its cache, in bytes; its default is 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
 /// How long sled's threads may outlive a store that was closed.

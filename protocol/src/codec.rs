@@ -20,6 +20,13 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
         .expect("wire types have a bincode encoding; the codec tests encode each of them")
 }
 
+/// Appends the bytes of a value.
+pub fn encode_after<T: Serialize + ?Sized>(mut before: Vec<u8>, value: &T) -> Vec<u8> {
+    bincode::serde::encode_into_std_write(value, &mut before, bincode::config::standard())
+        .expect("as above, and a vector takes every byte");
+    before
+}
+
 /// The value of these bytes, which must be its one encoding and no longer than `limit`.
 ///
 /// # Errors
@@ -37,10 +44,23 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Re
     if read != bytes.len() {
         return Err(Error::Trailing);
     }
-    if encode(&value) != bytes {
+    let mut rest = Rest(bytes);
+    let same = bincode::serde::encode_into_writer(&value, &mut rest, config);
+    if same.is_err() || !rest.0.is_empty() {
         return Err(Error::NotCanonical);
     }
     Ok(value)
+}
+
+/// Takes what is written if it is what these bytes go on with: nothing is copied to compare.
+struct Rest<'a>(&'a [u8]);
+
+impl bincode::enc::write::Writer for Rest<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        let rest = self.0.strip_prefix(bytes);
+        self.0 = rest.ok_or(bincode::error::EncodeError::Other("not canonical"))?;
+        Ok(())
+    }
 }
 
 /// Why bytes were not decoded. Whoever sent them is at fault.

@@ -5,3 +5,4 @@ pub mod dleq;
 pub mod hash;
 pub mod seal;
 pub mod sign;
+pub mod stream;

@@ -39,9 +39,7 @@ pub const UNSUPPORTED: u8 = 0;
 
 /// The frame of one message.
 pub fn frame<T: Serialize + ?Sized>(kind: u8, message: &T) -> Vec<u8> {
-    let mut frame = vec![kind];
-    frame.extend(codec::encode(message));
-    frame
+    codec::encode_after(vec![kind], message)
 }
 
 /// The kind and the encoding of the message in a frame; an empty frame reads as

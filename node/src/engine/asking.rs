@@ -1,6 +1,5 @@
 //! Exchanges: this node's part in [`fairshare_protocol::exchange`].
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,12 +16,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
 
 use super::drive::{Effects, Error, drive, now};
-use super::showing::{self, Bundle};
+use super::showing::{self, Ahead, Bundle};
 use crate::fhir::export;
 use crate::import::day_of;
 use crate::network::Frames;
 use crate::node::Node;
-use crate::store::blobs;
+use crate::store::blobs::{self, behind::Behind};
 use crate::store::exchanges::{Kept, Plaintext, Received};
 use crate::store::notices::Due;
 
@@ -80,7 +79,7 @@ pub(super) async fn tell(
     frames: Frames,
 ) -> Result<Ended, Error> {
     let mut asking = Asking::new(node, pair.peer.clone());
-    asking.bundle = Some(bundle);
+    asking.bundle = Some(Ahead::new(bundle));
     asking.due = Some(due);
     let places = (&node.journal, &node.store);
     drive(Ask::teller(pair, telling), frames, places, &mut asking).await
@@ -185,12 +184,12 @@ async fn request(
 struct Asking {
     node: Arc<Node>,
     peer: OdsCode,
-    bundle: Option<Bundle>,
+    bundle: Option<Ahead>,
     /// The last import in it.
     upto: u64,
     /// The notice that is being told.
     due: Option<Due>,
-    spool: Option<blobs::Writer>,
+    spool: Option<Behind>,
     spooled: Option<blobs::Key>,
 }
 
@@ -227,11 +226,11 @@ impl Asking {
         if let Some(key) = &self.spooled {
             return Ok(key.clone());
         }
-        let writer = match self.spool.take() {
-            Some(writer) => writer,
-            None => self.node.store.blobs().create()?,
+        let spool = match self.spool.take() {
+            Some(spool) => spool,
+            None => Behind::new(self.node.store.blobs().create()?),
         };
-        let key = spawn_blocking(move || writer.finish()).await??;
+        let key = spool.finish().await?;
         self.spooled = Some(key.clone());
         Ok(key)
     }
@@ -278,9 +277,9 @@ impl Effects<Ask> for Asking {
             Save::Spool(plain) => {
                 let spool = match &mut self.spool {
                     Some(spool) => spool,
-                    none => none.insert(self.node.store.blobs().create()?),
+                    none => none.insert(Behind::new(self.node.store.blobs().create()?)),
                 };
-                spool.write_all(&plain)?;
+                spool.write(plain).await?;
             }
             Save::File(filed) => {
                 let plaintext = self.finish_spool().await?;
@@ -319,6 +318,10 @@ impl Effects<Ask> for Asking {
         Ok(())
     }
 
+    fn is_at_hand(load: &Load) -> bool {
+        matches!(load, Load::Chunk)
+    }
+
     async fn load(&mut self, load: Load) -> Result<Fact, Error> {
         Ok(match load {
             Load::Case {
@@ -348,7 +351,7 @@ impl Effects<Ask> for Asking {
                 match spawn_blocking(ready).await? {
                     Ok(Ok(bundle)) => {
                         let (counts, length) = (bundle.counts.clone(), bundle.length);
-                        self.bundle = Some(bundle);
+                        self.bundle = Some(Ahead::new(bundle));
                         Fact::Prepared(Prepared::Bundle { counts, length })
                     }
                     Ok(Err(why)) => {
@@ -365,14 +368,7 @@ impl Effects<Ask> for Asking {
             }
             Load::Chunk => {
                 let missing = Error::Broken("a chunk of no bundle was asked for");
-                let mut bundle = self.bundle.take().ok_or(missing)?;
-                let (bundle, chunk) = spawn_blocking(move || {
-                    let chunk = bundle.chunk();
-                    (bundle, chunk)
-                })
-                .await?;
-                self.bundle = Some(bundle);
-                Fact::Chunk(chunk?)
+                Fact::Chunk(self.bundle.as_mut().ok_or(missing)?.chunk().await?)
             }
             Load::Examine(key) => {
                 let spooled = self.finish_spool().await?;

@@ -30,6 +30,12 @@ pub trait Effects<C: Conversation>: Send {
         true
     }
 
+    /// Whether what the machine asks is at hand: what it said before may then wait for what it says
+    /// next, and leave with it.
+    fn is_at_hand(_load: &C::Load) -> bool {
+        false
+    }
+
     /// Finds or works out what the machine asks.
     fn load(&mut self, load: C::Load) -> impl Future<Output = Result<C::Fact, Error>> + Send;
 }
@@ -91,10 +97,12 @@ pub async fn part<C: Conversation, E: Effects<C>>(
     let mut lost = false;
     let mut recorded = None;
     let mut saved = false;
+    let mut fed = false;
     loop {
         let input = match inputs.pop_front() {
             _ if lost => Input::Lost,
             Some(input) => input,
+            None if std::mem::take(&mut fed) && frames.flush().await.is_err() => Input::Lost,
             None => next(&machine, frames).await,
         };
         let ending = matches!(input, Input::Lost);
@@ -107,14 +115,25 @@ pub async fn part<C: Conversation, E: Effects<C>>(
                     saved |= E::is_lasting(&save);
                     effects.save(save).await?;
                 }
-                Output::Load(load) => inputs.push_back(Input::Loaded(effects.load(load).await?)),
+                Output::Load(load) => {
+                    if fed && !E::is_at_hand(&load) {
+                        fed = false;
+                        lost = lost || frames.flush().await.is_err();
+                    }
+                    inputs.push_back(Input::Loaded(effects.load(load).await?));
+                }
                 Output::Send(frame) => {
                     persist(journal, store, &mut recorded, &mut saved).await?;
                     // A line that cannot be written is lost; the machine hears it next.
-                    lost = lost || frames.send(&frame).await.is_err();
+                    lost = lost || frames.feed(&frame).await.is_err();
+                    fed = true;
                 }
                 Output::Close(outcome) => {
                     persist(journal, store, &mut recorded, &mut saved).await?;
+                    if fed && !lost {
+                        // Nothing depends on it any more.
+                        let _ = frames.flush().await;
+                    }
                     return Ok(outcome);
                 }
             }

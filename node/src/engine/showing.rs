@@ -24,6 +24,10 @@ use crate::store::records::{Attached, Record, Records};
 const NOT_HELD: &str = "nothing is held in these categories";
 const RESTRICTED: &str = "restricted-label";
 
+pub use self::ahead::Ahead;
+
+mod ahead;
+
 /// A bundle ready to be read.
 pub struct Bundle {
     /// Records of each category.

@@ -40,8 +40,14 @@ fn each(
 ) -> io::Result<Manifest> {
     let manifest = manifest(&mut plaintext)?;
     let mut body = Vec::new();
-    for item in &manifest.items {
+    // What comes after the last body that is wanted is not read.
+    let wanted = manifest.items.iter().rposition(|item| most(item) > 0);
+    for (at, item) in manifest.items.iter().enumerate() {
         body.clear();
+        if wanted.is_none_or(|last| at > last) {
+            with(item, &body)?;
+            continue;
+        }
         let wanted = item.length.min(most(item));
         plaintext.by_ref().take(wanted).read_to_end(&mut body)?;
         let mut rest = plaintext.by_ref().take(item.length - wanted);

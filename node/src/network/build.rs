@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use fairshare_protocol::limits::{MAX_CONNECTIONS_PER_PEER, MAX_DIALS, MAX_PENDING_INBOUND};
 use futures::{FutureExt, StreamExt};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, ping, tcp, tls, yamux};
+use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, ping, tcp, yamux};
 
 use super::address::{self, transport_reason};
 use super::buffered::Buffered;
 use super::door::Door;
 use super::streams::Behaviour;
 use super::swarm::State;
+use super::tls::Tls;
 use super::{Error, Event, STREAMS};
 
 /// Streams of one connection, both ways, at the muxer.
@@ -65,7 +66,7 @@ impl State {
             .with_tokio()
             .with_tcp(
                 tcp::Config::default().nodelay(true),
-                |key: &_| tls::Config::new(key).map(Buffered),
+                |key: &_| Tls::new(key).map(Buffered),
                 muxer,
             )
             .map_err(|_| Error::Key)?

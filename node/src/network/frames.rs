@@ -67,6 +67,22 @@ impl Frames {
         self.out.send(frame).await
     }
 
+    /// Sends one frame that may wait for those that follow, until [`Self::flush`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn feed(&mut self, frame: &[u8]) -> Result<(), FrameError> {
+        self.out.feed(frame).await
+    }
+
+    /// Lets everything leave that was [fed](Self::feed).
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn flush(&mut self) -> Result<(), FrameError> {
+        self.out.flush().await
+    }
+
     /// Waits for one frame of at most `limit` bytes; `None` when the other side has finished. The
     /// future may be dropped and asked for again: nothing that arrived is lost.
     ///

@@ -11,8 +11,9 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use fairshare_protocol::crypto::seal::{Opener, Sealer, SecretKey, TAG};
+use fairshare_protocol::crypto::stream::{Opener, Sealer, StreamKey, TAG};
 use fairshare_protocol::ids::Hash;
 use fairshare_protocol::limits::BUNDLE_CHUNK;
 use rand::Rng;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::sync_dir;
 use crate::home::reserve::Room;
 
+pub mod behind;
 pub mod pack;
 pub mod pages;
 pub mod spool;
@@ -28,12 +30,14 @@ pub mod spool;
 /// First bytes of every blob: magic and version.
 const MAGIC: &[u8; 8] = b"FSBLOB\0\x01";
 const CHUNK: usize = BUNDLE_CHUNK;
+/// So many bytes of a blob go to the disk together.
+const LOOSE: usize = 32 * 1024 * 1024;
 
 /// Where a blob lies and how it opens. Whoever loses it has lost the blob.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     name: [u8; 16],
-    key: SecretKey,
+    key: StreamKey,
     /// Plaintext bytes.
     pub length: u64,
 }
@@ -88,7 +92,7 @@ impl Blobs {
     pub fn create(&self) -> io::Result<Writer> {
         let mut name = [0; 16];
         rand::rng().fill_bytes(&mut name);
-        let key = SecretKey::generate(&mut rand::rng());
+        let key = StreamKey::generate(&mut rand::rng());
         let part = self.path(&name).with_extension("part");
         let file = OpenOptions::new()
             .write(true)
@@ -109,6 +113,8 @@ impl Blobs {
                 length: 0,
             },
             chunk: Vec::with_capacity(CHUNK + TAG),
+            loose: 0,
+            syncing: None,
         })
     }
 
@@ -181,16 +187,63 @@ pub struct Writer {
     reserve: Room,
     key: Key,
     chunk: Vec<u8>,
+    /// Bytes that are not on their way to the disk yet.
+    loose: usize,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Writer {
+    /// What is written of a large blob goes to the disk meanwhile, so that little is left to wait for
+    /// at its end.
+    fn sync_some(&mut self) -> io::Result<()> {
+        let done = self.syncing.as_ref().is_none_or(JoinHandle::is_finished);
+        if self.loose < LOOSE || !done {
+            return Ok(());
+        }
+        self.loose = 0;
+        self.synced()?;
+        let file = self.out.get_ref().try_clone()?;
+        self.syncing = Some(std::thread::spawn(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// What went to the disk meanwhile is there.
+    fn synced(&mut self) -> io::Result<()> {
+        match self.syncing.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(synced)) => synced,
+            Some(Err(_)) => Err(io::Error::other("a thread that syncs a blob panicked")),
+        }
+    }
+
     fn seal_chunk(&mut self, last: bool) -> io::Result<()> {
         if let Some(reserve) = self.reserve.get() {
             reserve.body()?;
         }
         self.sealer.seal(&mut self.chunk, last);
         self.out.write_all(&self.chunk)?;
+        self.loose += self.chunk.len();
         self.chunk.clear();
+        self.sync_some()
+    }
+
+    /// Writes a piece. One that is a whole chunk, and comes in its place, is not copied.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn push(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        let full = self.chunk.len() == CHUNK;
+        if !full && (!self.chunk.is_empty() || piece.len() != CHUNK) {
+            return self.write_all(&piece);
+        }
+        if full {
+            self.seal_chunk(false)?;
+        }
+        if piece.len() != CHUNK {
+            return self.write_all(&piece);
+        }
+        self.key.length += piece.len() as u64;
+        self.chunk = piece;
         Ok(())
     }
 
@@ -207,6 +260,8 @@ impl Writer {
     pub fn finish(mut self) -> io::Result<Key> {
         self.seal_chunk(true)?;
         self.out.flush()?;
+        // An error is told once only, to whoever asks first.
+        self.synced()?;
         self.out.get_ref().sync_all()?;
         fs::rename(&self.part, self.part.with_extension(""))?;
         sync_dir(&self.dir)?;

@@ -15,7 +15,7 @@
 
 use std::io;
 
-use fairshare_protocol::crypto::seal::SecretKey;
+use fairshare_protocol::crypto::stream::StreamKey;
 use fairshare_protocol::exchange::bundle::Root;
 use fairshare_protocol::exchange::reconcile::orders::{
     Found, Given, Kept, Ours, Partial, Round, Theirs,
@@ -312,7 +312,7 @@ impl Rounds {
     ///
     /// # Errors
     /// If sled fails.
-    pub fn cannot_read(&self, round: &RoundId, index: u32, key: &SecretKey) -> Result<(), Error> {
+    pub fn cannot_read(&self, round: &RoundId, index: u32, key: &StreamKey) -> Result<(), Error> {
         self.unreadable.put(&place(round, index), key)
     }
 

@@ -1,18 +1,14 @@
-//! Keeping things secret: chunked authenticated encryption, single small values, and things sealed
-//! to one node.
+//! Keeping small things secret: single values, and things sealed to one node. Whatever is longer is
+//! sealed as a [`super::stream`].
 //!
-//! - [`Sealer`] and [`Opener`]: the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015)
-//!   over ChaCha20-Poly1305 (RFC 8439). The key is fresh for every stream, so the nonce is an
-//!   11-byte big-endian chunk counter and one byte that is 1 on the last chunk only. The context is
-//!   every chunk's associated data. Dropped, swapped, repeated or cut-off chunks do not open.
 //! - [`seal_value`], [`open_value`]: XChaCha20-Poly1305 with a random 24-byte nonce in front.
 //! - [`seal_to`], [`SealSecret::open`]: HPKE base mode (RFC 9180), X25519, HKDF-SHA256,
 //!   ChaCha20-Poly1305.
 
 use std::fmt;
 
-use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
+use chacha20poly1305::XChaCha20Poly1305;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use hpke::aead::ChaCha20Poly1305 as HpkeAead;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -23,10 +19,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::codec::Bytes;
 use crate::crypto::hash;
-use crate::ids::{ExchangeId, Hash, SealKey};
-
-/// Bytes a sealed chunk is longer than its plaintext.
-pub const TAG: usize = 16;
+use crate::ids::SealKey;
 
 /// A 256-bit symmetric key, wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -60,81 +53,11 @@ impl SecretKey {
             .collect();
         Self(hash::parts(label, &parts).0.0)
     }
-
-    /// The hash by which a commitment names this key: BLAKE3 in key-derivation mode over the key
-    /// and the exchange, so that it tells nothing of the key and fits no other exchange.
-    pub fn commit(&self, exchange: &ExchangeId) -> Hash {
-        hash::parts("bundle key hash", &[&self.0, exchange.as_bytes()])
-    }
 }
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(…)")
-    }
-}
-
-fn nonce(counter: u64, last: bool) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    nonce[3..11].copy_from_slice(&counter.to_be_bytes());
-    nonce[11] = u8::from(last);
-    nonce
-}
-
-/// Seals a stream of chunks under a key used for nothing else.
-pub struct Sealer {
-    cipher: ChaCha20Poly1305,
-    context: Hash,
-    next: u64,
-}
-
-impl Sealer {
-    /// Starts a stream.
-    pub fn new(key: &SecretKey, context: Hash) -> Self {
-        Self {
-            cipher: ChaCha20Poly1305::new((&key.0).into()),
-            context,
-            next: 0,
-        }
-    }
-
-    /// Seals the next chunk in place: it grows by [`TAG`] bytes.
-    pub fn seal(&mut self, chunk: &mut Vec<u8>, last: bool) {
-        let nonce = nonce(self.next, last);
-        self.next += 1;
-        self.cipher
-            .encrypt_in_place((&nonce).into(), self.context.as_bytes(), chunk)
-            .expect("ChaCha20-Poly1305 fails only beyond 256 GiB a message");
-    }
-}
-
-/// Opens what a [`Sealer`] sealed, chunk by chunk in the same order.
-pub struct Opener {
-    cipher: ChaCha20Poly1305,
-    context: Hash,
-    next: u64,
-}
-
-impl Opener {
-    /// Starts a stream.
-    pub fn new(key: &SecretKey, context: Hash) -> Self {
-        Self {
-            cipher: ChaCha20Poly1305::new((&key.0).into()),
-            context,
-            next: 0,
-        }
-    }
-
-    /// Opens the next chunk in place: it shrinks by [`TAG`] bytes.
-    ///
-    /// # Errors
-    /// If it is not the next chunk of this stream, or not marked as `last` says.
-    pub fn open(&mut self, chunk: &mut Vec<u8>, last: bool) -> Result<(), DoesNotOpen> {
-        let nonce = nonce(self.next, last);
-        self.next += 1;
-        self.cipher
-            .decrypt_in_place((&nonce).into(), self.context.as_bytes(), chunk)
-            .map_err(|_| DoesNotOpen)
     }
 }
 
@@ -282,42 +205,6 @@ pub struct DoesNotOpen;
 mod tests {
     use super::*;
 
-    fn stream(key: &SecretKey, chunks: &[&[u8]]) -> Vec<Vec<u8>> {
-        let mut sealer = Sealer::new(key, Hash::new([7; 32]));
-        let last = chunks.len() - 1;
-        let seal = |(i, chunk): (usize, &&[u8])| {
-            let mut chunk = chunk.to_vec();
-            sealer.seal(&mut chunk, i == last);
-            chunk
-        };
-        chunks.iter().enumerate().map(seal).collect()
-    }
-
-    fn opens(key: &SecretKey, context: u8, chunks: &[Vec<u8>]) -> bool {
-        let mut opener = Opener::new(key, Hash::new([context; 32]));
-        let last = chunks.len() - 1;
-        chunks
-            .iter()
-            .enumerate()
-            .all(|(i, chunk)| opener.open(&mut chunk.clone(), i == last).is_ok())
-    }
-
-    #[test]
-    fn a_stream_opens_whole_in_order_and_in_its_context_only() {
-        let key = SecretKey::generate(&mut rand::rng());
-        let sealed = stream(&key, &[b"one", b"two", b""]);
-        assert!(opens(&key, 7, &sealed));
-        assert!(!opens(&key, 8, &sealed), "another context");
-        assert!(!opens(&SecretKey::new([1; 32]), 7, &sealed), "another key");
-        assert!(!opens(&key, 7, &sealed[..2]), "cut off");
-        let mut swapped = sealed.clone();
-        swapped.swap(0, 1);
-        assert!(!opens(&key, 7, &swapped), "swapped");
-        let mut changed = sealed;
-        changed[1][0] ^= 1;
-        assert!(!opens(&key, 7, &changed), "changed");
-    }
-
     #[test]
     fn a_value_opens_in_its_place_only() {
         let key = SecretKey::generate(&mut rand::rng());
@@ -337,13 +224,5 @@ mod tests {
         assert!(two.open(b"ask", &sealed).is_err());
         let again = SealSecret::from_seed(one.seed());
         assert_eq!(again.public(), one.public());
-    }
-
-    #[test]
-    fn a_key_hash_fits_one_exchange() {
-        let key = SecretKey::new([3; 32]);
-        let hash = |n| key.commit(&ExchangeId::new([n; 16]));
-        assert_eq!(hash(1), hash(1));
-        assert_ne!(hash(1), hash(2));
     }
 }

@@ -3,7 +3,7 @@
 //! Its plaintext is `[length of the manifest, u32 little-endian][manifest][bodies…][zeros]`. The
 //! manifest names every body's length and BLAKE3 hash, in order; the zeros pad the whole to
 //! [`padded`], so that its size tells little. It is sealed in chunks of
-//! [`crate::limits::BUNDLE_CHUNK`] bytes ([`crate::crypto::seal::Sealer`]) under a key used for nothing else,
+//! [`crate::limits::BUNDLE_CHUNK`] bytes ([`crate::crypto::stream::Sealer`]) under a key used for nothing else,
 //! bound to federation, exchange, members, match and handle. No hash of plaintext leaves it.
 
 use serde::{Deserialize, Serialize};
@@ -184,7 +184,7 @@ pub struct Shown {
     pub handle: Handle,
     /// Hash over the hashes of the sealed chunks, in order.
     pub root: Hash,
-    /// [`crate::crypto::seal::SecretKey::commit`] of the key.
+    /// [`crate::crypto::stream::StreamKey::commit`] of the key.
     pub key: Hash,
     /// Bytes of plaintext, padding included.
     pub size: u64,

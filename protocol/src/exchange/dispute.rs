@@ -10,12 +10,15 @@
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 pub use self::check::{Bad, Bundle, Checked};
 pub use self::stated::{Said, Stated};
 
 use crate::category::words;
-use crate::crypto::seal::{self, DoesNotOpen, SealSecret, SealedTo, SecretKey};
+use crate::codec;
+use crate::crypto::seal::{self, DoesNotOpen, SealSecret, SealedTo};
+use crate::crypto::stream::StreamKey;
 use crate::ids::{ExchangeId, FederationId, Hash, OdsCode, SealKey};
 use crate::roster::Welcome;
 use crate::statement::{Body, Signed};
@@ -127,19 +130,20 @@ impl Release {
     pub fn seal(
         complaint: &Complaint,
         commitment: Hash,
-        key: &SecretKey,
+        key: &StreamKey,
         to: &SealKey,
         at: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, DoesNotOpen> {
         let context = context(&complaint.exchange, &commitment);
+        let encoded = Zeroizing::new(codec::encode(key));
         Ok(Self {
             federation: complaint.federation,
             exchange: complaint.exchange,
             from: complaint.to.clone(),
             to: complaint.from.clone(),
             commitment,
-            key: seal::seal_to(to, &context, key.expose(), rng)?,
+            key: seal::seal_to(to, &context, &encoded, rng)?,
             at,
         })
     }
@@ -148,10 +152,9 @@ impl Release {
     ///
     /// # Errors
     /// If it is sealed to another, or for another bundle.
-    pub fn open(&self, secret: &SealSecret) -> Result<SecretKey, DoesNotOpen> {
+    pub fn open(&self, secret: &SealSecret) -> Result<StreamKey, DoesNotOpen> {
         let bytes = secret.open(&context(&self.exchange, &self.commitment), &self.key)?;
-        let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| DoesNotOpen)?;
-        Ok(SecretKey::new(*bytes))
+        codec::decode(&bytes, bytes.len()).map_err(|_| DoesNotOpen)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fairshare_protocol::codec;
-use fairshare_protocol::crypto::seal::SecretKey;
+use fairshare_protocol::crypto::stream::StreamKey;
 use fairshare_protocol::exchange::ask::Pair;
 use fairshare_protocol::exchange::reconcile::orders::{Fact, Load, Save, Theirs};
 use fairshare_protocol::exchange::reconcile::receipts;
@@ -25,7 +25,7 @@ pub async fn opened_later(
     pair: &Pair,
     row: Row,
     index: u32,
-    theirs: (Theirs, SecretKey),
+    theirs: (Theirs, StreamKey),
 ) -> Result<bool, Error> {
     let peer = &pair.peer;
     let turn = node.reconciling.turns.with(peer);

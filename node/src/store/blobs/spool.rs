@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use fairshare_protocol::crypto::seal::{SecretKey, TAG};
+use fairshare_protocol::crypto::stream::{StreamKey, TAG};
 use fairshare_protocol::exchange::bundle::Manifest;
 use fairshare_protocol::exchange::bundle::stream::{self, Opening, Unreadable};
 use fairshare_protocol::ids::Hash;
@@ -44,7 +44,7 @@ pub struct Spooled {
     /// Bytes of plaintext, padding included.
     pub size: u64,
     /// Its key.
-    pub key: SecretKey,
+    pub key: StreamKey,
     /// What its chunks are bound to.
     pub context: Hash,
 }

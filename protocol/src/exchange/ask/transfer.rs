@@ -7,7 +7,7 @@ use super::{About, Ask, Fault, Filed, Load, Pair, Role, Save, State, Step, keep,
 use crate::category::Category;
 use crate::codec::{self, Bytes};
 use crate::conversation::Output;
-use crate::crypto::seal::SecretKey;
+use crate::crypto::stream::StreamKey;
 use crate::exchange::account::Stage;
 use crate::exchange::answer::{Receipt, Verdict};
 use crate::exchange::bundle::stream::{Arriving, Opening, Sealing, Unreadable};
@@ -22,7 +22,7 @@ use crate::wire;
 /// Opens the bundle that follows.
 #[derive(Serialize, Deserialize)]
 struct Key {
-    key: SecretKey,
+    key: StreamKey,
     /// Bytes of plaintext, padding included.
     size: u64,
 }
@@ -54,7 +54,7 @@ impl Showing {
         length: u64,
         rng: &mut dyn CryptoRng,
     ) -> (Self, super::Out) {
-        let key = SecretKey::generate(rng);
+        let key = StreamKey::generate(rng);
         let context = context(pair, &about, &pair.me, &pair.peer);
         let sealing = Sealing::new(&key, context, length);
         let size = sealing.size();

@@ -2,7 +2,8 @@
 //! it arrives, and opened and read once there is the key.
 
 use super::{Bad, Manifest, Reading, Root};
-use crate::crypto::seal::{DoesNotOpen, Opener, Sealer, SecretKey, TAG};
+use crate::crypto::seal::DoesNotOpen;
+use crate::crypto::stream::{Opener, Sealer, StreamKey, TAG};
 use crate::ids::Hash;
 use crate::limits::BUNDLE_CHUNK;
 
@@ -40,7 +41,7 @@ pub struct Sealing {
 
 impl Sealing {
     /// Seals a plaintext of `length` bytes, padded, under `key`, which seals nothing else.
-    pub fn new(key: &SecretKey, context: Hash, length: u64) -> Self {
+    pub fn new(key: &StreamKey, context: Hash, length: u64) -> Self {
         let size = super::padded(length);
         Self {
             sealer: Sealer::new(key, context),
@@ -155,7 +156,7 @@ impl From<DoesNotOpen> for Unreadable {
 
 impl Opening {
     /// Opens a bundle whose plaintext, padding included, has `size` bytes.
-    pub fn new(key: &SecretKey, context: Hash, size: u64) -> Self {
+    pub fn new(key: &StreamKey, context: Hash, size: u64) -> Self {
         Self {
             opener: Opener::new(key, context),
             reading: Reading::default(),

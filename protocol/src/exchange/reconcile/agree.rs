@@ -11,7 +11,7 @@ use super::said::{self, Agreement, Nonce, Proposal};
 use super::{End, Out, Reconcile, State, Step, keep, send, stray, unfit};
 use crate::category::Purpose;
 use crate::conversation::Output;
-use crate::crypto::seal::SecretKey;
+use crate::crypto::stream::StreamKey;
 use crate::exchange::ask::Fault;
 use crate::ids::{Handle, Hash, MatchId, RoundId};
 use crate::journal::Act;
@@ -28,7 +28,7 @@ struct Proposed {
     nonce: Hash,
     at: Timestamp,
     /// What our bundles will be sealed under.
-    secret: SecretKey,
+    secret: StreamKey,
 }
 
 /// The proposer, until it knows the other's people.
@@ -109,7 +109,7 @@ impl Reconcile {
             hash: signed.hash(),
             nonce: proposal.nonce,
             at: now,
-            secret: SecretKey::generate(rng),
+            secret: StreamKey::generate(rng),
         };
         out.push(send(&Frame::Proposal(signed)));
         let ours = Active::all(people);
@@ -161,7 +161,7 @@ impl Reconcile {
                 hash: signed.hash(),
                 nonce: proposal.nonce,
                 at: proposal.at,
-                secret: SecretKey::generate(rng),
+                secret: StreamKey::generate(rng),
             },
             ours: None,
             heard: Active::default(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::said::{Agreement, Held, Nonce, Proposal, Receipts};
 use crate::category::words;
 use crate::codec::Bytes;
-use crate::crypto::seal::SecretKey;
+use crate::crypto::stream::StreamKey;
 use crate::exchange::bundle::Shown;
 use crate::ids::{Handle, Hash, RoundId};
 use crate::statement::Signed;
@@ -81,7 +81,7 @@ pub enum Frame {
     /// Bundles lie here whole.
     Held(Signed<Held>),
     /// The key of the bundle at this place.
-    Key(u32, SecretKey),
+    Key(u32, StreamKey),
     /// Bundles were opened and filed.
     Receipts(Signed<Receipts>),
     /// Still there.
@@ -100,7 +100,7 @@ pub struct Opens {
     pub index: u32,
     /// Bytes of plaintext, padding included.
     pub size: u64,
-    /// [`SecretKey::commit`] of its key.
+    /// [`StreamKey::commit`] of its key.
     pub key: Hash,
     /// Chunks that are left out, as they are there already.
     pub skipped: u64,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Why;
 use crate::category::Category;
-use crate::crypto::seal::SecretKey;
+use crate::crypto::stream::StreamKey;
 use crate::exchange::answer::Verdict;
 use crate::exchange::bundle::stream::{self, Sealing, Unreadable};
 use crate::exchange::bundle::{self, Manifest, Root, Shown};
@@ -30,7 +30,7 @@ pub struct Round {
     /// Whether this node's first key leaves first.
     pub leads: bool,
     /// What this node's bundles are sealed under; each under a key of its own made of this.
-    pub secret: SecretKey,
+    pub secret: StreamKey,
     /// The people, in the drawn order.
     pub people: Vec<Handle>,
 }
@@ -59,7 +59,7 @@ impl Round {
         federation: &FederationId,
         me: &OdsCode,
         index: u32,
-        (theirs, key): (Theirs, SecretKey),
+        (theirs, key): (Theirs, StreamKey),
     ) -> Option<Locked> {
         let (handle, exchange) = self.at(index)?;
         let context = bundle::context(
@@ -82,7 +82,7 @@ impl Round {
 
     /// The key of a bundle of this node's whose plaintext begins with what `head` is the hash of.
     /// The head names everything in the bundle: another plaintext has another key.
-    pub fn key(&self, exchange: &ExchangeId, head: &Hash) -> SecretKey {
+    pub fn key(&self, exchange: &ExchangeId, head: &Hash) -> StreamKey {
         let parts: [&[u8]; 2] = [exchange.as_bytes(), head.as_bytes()];
         self.secret.derive("round bundle key", &parts)
     }
@@ -255,7 +255,7 @@ pub struct Locked {
     /// What its chunks are bound to.
     pub context: Hash,
     /// Its key.
-    pub key: SecretKey,
+    pub key: StreamKey,
 }
 
 /// A bundle that was opened.

@@ -9,7 +9,7 @@ use super::receipts::receipt;
 use super::said::Held;
 use super::{End, Out, keep, send, unfit};
 use crate::conversation::Output;
-use crate::crypto::seal::SecretKey;
+use crate::crypto::stream::StreamKey;
 use crate::exchange::answer::Verdict;
 use crate::exchange::ask::{Fault, Pair};
 use crate::exchange::bundle::stream::{self, Arriving, Unreadable, chunks};
@@ -43,7 +43,7 @@ pub(super) struct Taking {
     pub(super) held: u32,
     told: u32,
     /// Keys that came, and those being tried.
-    keys: VecDeque<SecretKey>,
+    keys: VecDeque<StreamKey>,
     opening: u32,
     pub(super) opened: u32,
     /// Opened, and not yet filed: to be filed next, and being filed.
@@ -271,7 +271,7 @@ impl Taking {
     }
 
     /// The key of a bundle. One that came before a line was lost may come again.
-    pub(super) fn unlock(&mut self, round: &Round, index: u32, key: SecretKey) -> Result<(), End> {
+    pub(super) fn unlock(&mut self, round: &Round, index: u32, key: StreamKey) -> Result<(), End> {
         let next = self.unlocked_upto();
         if index < next {
             return Ok(());

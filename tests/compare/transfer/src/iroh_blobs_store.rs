@@ -36,8 +36,8 @@ pub async fn serve(files: Vec<PathBuf>) -> Fallible<()> {
         .accept(iroh_blobs::ALPN, BlobsProtocol::new(&store, None))
         .spawn();
     ready(&format!("{id} {port} {}", list.display())).await?;
+    // The store with it.
     router.shutdown().await?;
-    store.shutdown().await?;
     std::fs::remove_dir_all(place)?;
     Ok(())
 }

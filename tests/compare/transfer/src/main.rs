@@ -23,6 +23,8 @@ const CHUNK: usize = 64 * 1024;
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Fallible<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Both of its providers are in the tree: libp2p brings one, iroh the other.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match &words[..] {
         ["serve", kind, files @ ..] => {

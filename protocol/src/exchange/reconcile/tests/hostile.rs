@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::codec::Bytes;
-use crate::crypto::seal::{SecretKey, TAG};
+use crate::crypto::seal::SecretKey;
 use crate::crypto::sign::KeyPair;
+use crate::crypto::stream::{Cipher, StreamKey, TAG};
 use crate::exchange::bundle::Shown;
 use crate::exchange::bundle::stream::Unreadable;
 use crate::statement::Signed;
@@ -203,7 +204,10 @@ fn every_lie_about_keys_and_receipts_is_refused_by_name() {
         (
             unfit("another key than was committed to"),
             Box::new(|frame, _| match frame {
-                Frame::Key(index, _) => Some(Frame::Key(*index, SecretKey::new([1; 32]))),
+                Frame::Key(index, _) => Some(Frame::Key(
+                    *index,
+                    StreamKey::new(Cipher::Aes256Gcm, SecretKey::new([1; 32])),
+                )),
                 _ => None,
             }),
         ),
