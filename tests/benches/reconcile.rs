@@ -2,7 +2,8 @@
 //! machine, both nodes on it. Prints; asserts nothing of time.
 //!
 //! `cargo bench -p fairshare-tests --bench reconcile` (FAIRSHARE_ROUND_PEOPLE sets how many people,
-//! 10,000 by default; each has a letter of 20 KB on either side.)
+//! 10,000 by default; each has a letter of 20 KB on either side. FAIRSHARE_ROUND_TRIP_MS puts so much
+//! time between the nodes and back.)
 //!
 //! Beside it, in the same run, what the machine takes for the same bytes without any of the promises:
 //! each letter written to one file and fsynced, one after the other.
@@ -31,10 +32,12 @@ fn main() {
     }
     let count = std::env::var("FAIRSHARE_ROUND_PEOPLE").ok();
     let count: u32 = count.map_or(10_000, |number| number.parse().unwrap());
-    let federation = Federation::found_for("warn", count.max(5000));
+    let far = std::env::var("FAIRSHARE_ROUND_TRIP_MS").ok();
+    let far = Duration::from_millis(far.map_or(0, |number| number.parse().unwrap()));
+    let federation = Federation::far("warn", count.max(5000), far);
     let everybody = Somebody::all(0..count);
     for (site, author) in federation.sites.iter().zip(["rh8", "l83024"]) {
-        people::write(site.dir(), "export", author, &everybody, LETTER);
+        people::write_for_rounds(site.dir(), "export", author, &everybody, LETTER);
         site.ok(&["import", "export"]);
     }
     let [trust, practice, _] = &federation.sites[..] else {
@@ -47,6 +50,10 @@ fn main() {
     let took = begun.elapsed();
     let spent = [trust, practice].map(processor);
     let round = &report["round"];
+    let came = practice.json(&["received", "list"]);
+    let came = came.as_array().unwrap().iter();
+    let least = came.map(|bundle| bundle["bytes"].as_u64().unwrap()).min();
+    assert!(least >= Some(LETTER as u64), "a letter each: {least:?}");
     assert_eq!(
         (&round["state"], &round["people"]),
         (&"done".into(), &count.into()),

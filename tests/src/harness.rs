@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub mod far;
 pub mod federation;
 pub mod mesh;
 pub mod people;

@@ -113,6 +113,14 @@ fn both_sign_the_same_account_and_a_copy_put_back_signs_no_number_twice() {
             .all(|at| ledger(&federation, *at)["ours"]["agreed"].as_u64() > Some(0))
     });
 
+    // What was counted a moment ago is good enough for a screen: it is counted anew.
+    until("it is counted", || {
+        [0, 1].iter().all(|at| {
+            let told = federation.sites[*at].json(&["standing", TWO[1 - at]]);
+            let of = |whose: &str| told[0][whose]["lanes"]["care"]["all"]["requests"] == 4;
+            of("theirs") && of("ours")
+        })
+    });
     // Both see the same figures.
     let standing = federation.sites[0].json(&["standing", "L83024"]);
     let care = &standing[0]["theirs"]["lanes"]["care"]["all"];

@@ -151,7 +151,7 @@ fn a_round_goes_on_through_kills_of_either_side_and_everybody_has_one_turn() {
     let mut federation = Federation::found("info");
     let everybody = Somebody::all(0..count);
     for (site, author) in federation.sites.iter().zip(["rh8", "l83024"]) {
-        people::write(site.dir(), "export", author, &everybody, 20_000);
+        people::write_for_rounds(site.dir(), "export", author, &everybody, 20_000);
         site.ok(&["import", "export"]);
     }
     federation.sites[0].ok(&["match", "L83024"]);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::far::far;
 use super::people::{self, Somebody};
 use super::{Site, free_port};
 
@@ -37,7 +38,12 @@ impl Federation {
 
     /// [`Federation::found`] of organisations that look after so many people each.
     pub fn found_for(log: &str, population: u32) -> Self {
-        let made = |it: &_| made(*it, log, population);
+        Self::far(log, population, Duration::ZERO)
+    }
+
+    /// [`Federation::found_for`] with so much time between any two nodes and back.
+    pub fn far(log: &str, population: u32, round_trip: Duration) -> Self {
+        let made = |it: &_| made(*it, log, population, round_trip);
         Self::of(ORGANISATIONS.iter().map(made).collect())
     }
 
@@ -151,11 +157,16 @@ pub fn until(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-fn made([code, kind, name]: [&str; 3], log: &str, population: u32) -> Site {
+fn made([code, kind, name]: [&str; 3], log: &str, population: u32, round_trip: Duration) -> Site {
     let mut site = Site::new();
     log.clone_into(&mut site.log);
-    let address = format!("127.0.0.1:{}", free_port());
-    let reach = [address.as_str(), &address];
+    let port = free_port();
+    let reached = match round_trip {
+        Duration::ZERO => port,
+        _ => far(port, round_trip / 2),
+    };
+    let [listen, announce] = [port, reached].map(|port| format!("127.0.0.1:{port}"));
+    let reach = [listen.as_str(), &announce];
     site.init_for("home", [code, kind, name], population, reach);
     site.name_user();
     site

@@ -80,10 +80,38 @@ pub fn register(dir: &Path, name: &str, author: &str, people: Range<u32>) {
 /// Writes one transaction Bundle per person into a new directory `name` in `dir`, as `author` holds
 /// them: a Patient, two conditions, an allergy, an encounter, and a letter of `letter` bytes.
 pub fn write(dir: &Path, name: &str, author: &str, people: &[Somebody], letter: usize) -> PathBuf {
+    write_as(Letter::Document, (dir, name), author, people, letter)
+}
+
+/// [`write`], with letters that travel in rounds: documents do not.
+pub fn write_for_rounds(
+    dir: &Path,
+    name: &str,
+    author: &str,
+    people: &[Somebody],
+    letter: usize,
+) -> PathBuf {
+    write_as(Letter::Report, (dir, name), author, people, letter)
+}
+
+/// What kind of record a letter is.
+#[derive(Clone, Copy)]
+enum Letter {
+    Document,
+    Report,
+}
+
+fn write_as(
+    kind: Letter,
+    (dir, name): (&Path, &str),
+    author: &str,
+    people: &[Somebody],
+    letter: usize,
+) -> PathBuf {
     let folder = dir.join(name);
     fs::create_dir(&folder).unwrap();
     for (at, person) in people.iter().enumerate() {
-        let bundle = bundle(author, at, person, letter);
+        let bundle = bundle(kind, author, at, person, letter);
         fs::write(
             folder.join(format!("{author}-{at:04}.json")),
             bundle.to_string(),
@@ -93,7 +121,7 @@ pub fn write(dir: &Path, name: &str, author: &str, people: &[Somebody], letter: 
     folder
 }
 
-fn bundle(author: &str, at: usize, person: &Somebody, size: usize) -> Value {
+fn bundle(kind: Letter, author: &str, at: usize, person: &Somebody, size: usize) -> Value {
     let patient = format!("{author}-p{at}");
     let subject = json!({ "reference": format!("Patient/{patient}") });
     let coded = |text: &str| json!({ "text": text });
@@ -133,12 +161,18 @@ fn bundle(author: &str, at: usize, person: &Somebody, size: usize) -> Value {
             "resourceType": "CarePlan", "id": id("p"), "subject": subject, "status": "active",
             "intent": "plan",
         }),
-        // Not a document: documents travel in no round.
-        json!({
-            "resourceType": "DiagnosticReport", "id": id("d"), "subject": subject,
-            "status": "final", "code": coded("Discharge letter"),
-            "presentedForm": [{ "contentType": "text/plain", "data": letter }],
-        }),
+        match kind {
+            Letter::Document => json!({
+                "resourceType": "DocumentReference", "id": id("d"), "subject": subject,
+                "status": "current",
+                "content": [{ "attachment": { "contentType": "text/plain", "data": letter } }],
+            }),
+            Letter::Report => json!({
+                "resourceType": "DiagnosticReport", "id": id("d"), "subject": subject,
+                "status": "final", "code": coded("Discharge letter"),
+                "presentedForm": [{ "contentType": "text/plain", "data": letter }],
+            }),
+        },
     ];
     let entries = resources.map(|resource| {
         let kind = resource["resourceType"].as_str().unwrap_or_default();

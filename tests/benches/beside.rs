@@ -1,0 +1,122 @@
+//! Care beside bulk: how long an ask takes while nodes reconcile flat out with two peers at once, and
+//! while they rest; and how evenly the two rounds share the machine. Real processes, sockets and disks,
+//! all three nodes on this machine. Prints; asserts nothing of time.
+//!
+//! `cargo bench -p fairshare-tests --bench beside` (FAIRSHARE_ROUND_PEOPLE sets how many people, 6,000
+//! by default, FAIRSHARE_ASKS how many asks, 200 by default.)
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench prints, and stops if it cannot run"
+)]
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use fairshare_tests::harness::Site;
+use fairshare_tests::harness::federation::{Federation, about};
+use fairshare_tests::harness::people::{self, Somebody};
+
+/// Bytes of the one letter each person has at each organisation.
+const LETTER: usize = 20_000;
+
+fn main() {
+    // `cargo test --benches` only asks whether it builds.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let number = |name: &str, otherwise: u32| {
+        let given = std::env::var(name).ok();
+        given.map_or(otherwise, |number| number.parse().unwrap())
+    };
+    let count = number("FAIRSHARE_ROUND_PEOPLE", 6000);
+    let asks = number("FAIRSHARE_ASKS", 200) as usize;
+    let federation = Federation::found_for("warn", count.max(5000));
+    let everybody = Somebody::all(0..count);
+    for (site, author) in federation.sites.iter().zip(["rh8", "l83024", "912"]) {
+        people::write_for_rounds(site.dir(), "export", author, &everybody, LETTER);
+        site.ok(&["import", "export"]);
+    }
+    let [trust, practice, council] = &federation.sites[..] else {
+        unreachable!("there are three");
+    };
+    trust.ok(&["match"]);
+    practice.ok(&["match", "912"]);
+    let ask = |person: &Somebody| {
+        let begun = Instant::now();
+        let (code, answer) = about(practice, &["ask", "--from", "RH8"], person);
+        let took = begun.elapsed();
+        assert_eq!(code, 0, "{answer}");
+        took
+    };
+    let mut idle: Vec<_> = everybody.iter().take(asks).map(ask).collect();
+
+    // The trust with both of the others, the one it asks and is asked by among them.
+    let begun = Instant::now();
+    let mut rounds = [("L83024", trust), ("912", trust)].map(|(peer, site)| {
+        let child = begin(site, peer);
+        (peer, child, None)
+    });
+    let mut busy = Vec::new();
+    for person in everybody.iter().cycle().skip(asks) {
+        if busy.len() == asks || rounds.iter_mut().all(|(_, child, end)| ended(child, end)) {
+            break;
+        }
+        busy.push(ask(person));
+    }
+    println!("{count} people in each of two rounds of one node, {LETTER} bytes each way");
+    println!(
+        "{:42} {:>5} {:>8} {:>8} {:>8}  milliseconds",
+        "", "asks", "median", "99 %", "most"
+    );
+    row("an ask while nodes rest, the command", &mut idle);
+    row("beside both rounds", &mut busy);
+    let middle = |times: &[Duration]| times[times.len() / 2].as_secs_f64();
+    println!(
+        "{:42} {:14.2}",
+        "ratio of the medians",
+        middle(&busy) / middle(&idle)
+    );
+    for (peer, mut child, end) in rounds {
+        let _ = child.wait();
+        let took = end.unwrap_or_else(Instant::now) - begun;
+        let rate = f64::from(count) / took.as_secs_f64();
+        println!(
+            "the round with {peer:27} {:8.1} s {rate:8.0} people/s",
+            took.as_secs_f64()
+        );
+    }
+    for site in [trust, practice, council] {
+        site.ok(&["journal", "verify"]);
+    }
+}
+
+fn begin(site: &Site, peer: &str) -> Child {
+    let mut command = site.command(["reconcile", peer, "--json"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Whether a round is over, and since when.
+fn ended(child: &mut Child, end: &mut Option<Instant>) -> bool {
+    if end.is_none() && child.try_wait().unwrap().is_some() {
+        *end = Some(Instant::now());
+    }
+    end.is_some()
+}
+
+fn row(what: &str, times: &mut [Duration]) {
+    times.sort_unstable();
+    let at = |part: f64| {
+        let index = ((times.len() - 1) as f64 * part).round();
+        times[index as usize].as_secs_f64() * 1000.0
+    };
+    println!(
+        "{what:42} {:5} {:8.1} {:8.1} {:8.1}",
+        times.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+}
