@@ -78,7 +78,7 @@ fn show_owed(page: &mut Page, report: &OwedReport) {
             bytes(owed.size),
             match (owed.unreadable, owed.over) {
                 (true, _) => page.tone(Tone::Bad, "its key opens nothing"),
-                (_, true) => page.tone(Tone::Bad, "its key did not come"),
+                (_, true) => page.tone(Tone::Bad, "the round ended before"),
                 _ => "its key may still come: the round goes on".to_owned(),
             },
         ]
