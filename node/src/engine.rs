@@ -6,6 +6,7 @@
 
 pub mod advert;
 pub mod asking;
+pub mod care;
 pub mod contact;
 pub mod copies;
 pub mod coverage;

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::config::{self, Config};
 use crate::engine::advert::Adverts;
 use crate::engine::advert::placing::Placing;
+use crate::engine::care::Care;
 use crate::engine::coverage::Coverages;
 use crate::engine::drive::{self, now};
 use crate::engine::ledger::Ledgers;
@@ -56,6 +57,8 @@ pub struct Node {
     pub rounds: Rounds,
     /// The rounds under way.
     pub reconciling: Reconciling,
+    /// What is being done for care.
+    pub care: Care,
     /// People and their records.
     pub records: Records,
     /// Who and what stays home.
@@ -127,6 +130,7 @@ impl Node {
             reviews: Reviews::open(&store)?,
             rounds: Rounds::open(&store)?,
             reconciling: Reconciling::default(),
+            care: Care::default(),
             records: Records::open(&store)?,
             withheld: Withheld::open(&store)?,
             index: Index::open(&store)?,

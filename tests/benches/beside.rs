@@ -3,7 +3,7 @@
 //! all three nodes on this machine. Prints; asserts nothing of time.
 //!
 //! `cargo bench -p fairshare-tests --bench beside` (FAIRSHARE_ROUND_PEOPLE sets how many people, 6,000
-//! by default, FAIRSHARE_ASKS how many asks, 200 by default.)
+//! by default, FAIRSHARE_ASKS how many asks, 200 by default, FAIRSHARE_ROUNDS one round or two.)
 
 #![expect(
     clippy::print_stdout,
@@ -54,10 +54,10 @@ fn main() {
 
     // The trust with both of the others, the one it asks and is asked by among them.
     let begun = Instant::now();
-    let mut rounds = [("L83024", trust), ("912", trust)].map(|(peer, site)| {
-        let child = begin(site, peer);
-        (peer, child, None)
-    });
+    let with = ["L83024", "912"]
+        .into_iter()
+        .take(number("FAIRSHARE_ROUNDS", 2) as usize);
+    let mut rounds: Vec<_> = with.map(|peer| (peer, begin(trust, peer), None)).collect();
     let mut busy = Vec::new();
     for person in everybody.iter().cycle().skip(asks) {
         if busy.len() == asks || rounds.iter_mut().all(|(_, child, end)| ended(child, end)) {
@@ -65,13 +65,16 @@ fn main() {
         }
         busy.push(ask(person));
     }
-    println!("{count} people in each of two rounds of one node, {LETTER} bytes each way");
+    println!(
+        "{count} people in each of {} rounds of one node, {LETTER} bytes each way",
+        rounds.len()
+    );
     println!(
         "{:42} {:>5} {:>8} {:>8} {:>8}  milliseconds",
         "", "asks", "median", "99 %", "most"
     );
     row("an ask while nodes rest, the command", &mut idle);
-    row("beside both rounds", &mut busy);
+    row("beside the rounds", &mut busy);
     let middle = |times: &[Duration]| times[times.len() / 2].as_secs_f64();
     println!(
         "{:42} {:14.2}",

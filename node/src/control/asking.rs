@@ -42,6 +42,7 @@ pub async fn ask(
     progress: &Progress,
 ) -> Result<AskReport, Failure> {
     check(node, user, &question)?;
+    let _care = node.care.begin();
     let roster = members::roster(node)?;
     for code in &question.peers {
         members::other(node, &roster, code)?;

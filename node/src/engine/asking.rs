@@ -62,6 +62,7 @@ pub fn pair(node: &Node, roster: &Roster, peer: &OdsCode) -> Result<Pair, String
 /// # Errors
 /// If this node cannot do its part.
 pub async fn answer(node: &Arc<Node>, pair: Pair, frames: Frames) -> Result<Ended, Error> {
+    let _care = node.care.begin();
     let mut asking = Asking::new(node, pair.peer.clone());
     let places = (&node.journal, &node.store);
     drive(Ask::holder(pair), frames, places, &mut asking).await

@@ -59,6 +59,7 @@ pub async fn answer(
     pair: Pair,
     mut frames: Frames,
 ) -> Result<(), matching::Error> {
+    let _care = node.care.begin();
     let told = delta::take(node, peer, &mut frames).await?;
     if told.links > 0 {
         let ended = asking::answer(node, pair, frames).await?;

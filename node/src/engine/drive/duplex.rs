@@ -44,6 +44,9 @@ pub trait Parallel<C: Conversation>: Send + Sync + 'static {
     /// Whether what is ordered makes bytes to be sent.
     fn is_bulk(load: &C::Load) -> bool;
 
+    /// Returns when it is this conversation's turn: what matters more goes first.
+    fn turn(&self) -> impl Future<Output = ()> + Send;
+
     /// Finds or works out what the machine asks; several at the same time.
     fn load(
         self: Arc<Self>,
@@ -71,6 +74,7 @@ pub async fn duplex<C: Conversation, E: Parallel<C>>(
         if inputs.is_empty() {
             inputs.push_back(next::<C>(&machine, &mut back, &mut loads, &writer).await?);
         }
+        effects.turn().await;
         while inputs.len() < AT_ONCE
             && let Some(input) = at_hand::<C>(&mut back, &mut loads)?
         {

@@ -246,6 +246,10 @@ impl Parallel<Reconcile> for Rounding {
         matches!(load, Load::Seal(_))
     }
 
+    async fn turn(&self) {
+        self.node.care.pass().await;
+    }
+
     async fn load(self: Arc<Self>, load: Load) -> Result<Fact, Error> {
         let this = Arc::clone(&self);
         match load {
