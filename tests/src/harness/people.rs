@@ -83,7 +83,7 @@ pub fn write(dir: &Path, name: &str, author: &str, people: &[Somebody], letter: 
     write_as(Letter::Document, (dir, name), author, people, letter)
 }
 
-/// [`write`], with letters that travel in rounds: documents do not.
+/// [`write()`], with letters that travel in rounds: documents do not.
 pub fn write_for_rounds(
     dir: &Path,
     name: &str,
