@@ -1,4 +1,4 @@
-//! When rounds are begun by themselves.
+//! Rounds: whom they are about, and when they are begun by themselves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::time::{DAY, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// When rounds are begun by themselves, and with whom.
+/// Whom rounds are about, when they are begun by themselves, and with whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rounds {
@@ -18,6 +18,9 @@ pub struct Rounds {
     /// With whom; everybody who is matched, if it is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<OdsCode>,
+    /// Whether everybody who is linked counts as active here, whatever their records say of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everybody: bool,
 }
 
 /// A time of day, UTC: `HH:MM` or `HH:MM:SS`.
