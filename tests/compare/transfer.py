@@ -21,7 +21,7 @@ from compare import machine, say
 SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 BY_ASK = "Fairshare, by ask"
 BY_ROUND = "Fairshare, by reconcile"
-PLAIN = "plain libp2p stream, same transport, BLAKE3"
+PLAIN = "plain libp2p stream, its own TLS, BLAKE3"
 IROH = "iroh-blobs 0.104, file store"
 TLS = "rustls over TCP, BLAKE3"
 HTTP = "nginx, HTTPS"
@@ -239,7 +239,8 @@ def rival(asked, kind, files, place):
             if status != 0:
                 raise RuntimeError(f"{kind}: the receiver failed")
             cpu = sum(map(measure.cpu, served_by)) - before + used.ru_utime + used.ru_stime
-            peaks = [max(map(measure.peak, served_by)), used.ru_maxrss * 1024]
+            # Of who serves only: what wait4 tells of a child is no less than what this process has.
+            peaks = [max(map(measure.peak, served_by))]
         return {"wall": float(seconds), "cpu": cpu, "peak": peaks}
     finally:
         shutil.rmtree(where)
@@ -270,7 +271,7 @@ def middle(results):
     found = {key: statistics.median(it[key] for it in results) for key in ("wall", "cpu")}
     for key in ("peak", "more"):
         if key in results[0]:
-            found[key] = [max(it[key][at] for it in results) for at in (0, 1)]
+            found[key] = [max(peaks) for peaks in zip(*(it[key] for it in results))]
     return found
 
 
@@ -336,11 +337,12 @@ def bars(results):
     """Rates as ratios, and whether they are what the project holds itself to."""
     held = True
     for ours, other, least in (
-        (BY_ASK, PLAIN, 0.8),
+        # No bars: those are of a stream on the node's own transport, which is not here yet.
+        (BY_ASK, PLAIN, None),
         (BY_ASK, IROH, 1.2),
         (BY_ASK, TLS, None),
         (BY_ASK, HTTP, None),
-        (BY_ROUND, PLAIN, 0.5),
+        (BY_ROUND, PLAIN, None),
         (BY_ROUND, IROH, None),
         (BY_ROUND, TLS, None),
         (BY_ROUND, HTTP, None),
