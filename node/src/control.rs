@@ -172,6 +172,14 @@ fn write_new(
     })
 }
 
+/// As [`write_new`], a value as JSON on a line.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<u64, Failure> {
+    write_new(path, |out| {
+        serde_json::to_writer(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
 async fn matches(
     node: &Arc<Node>,
     question: &Match,

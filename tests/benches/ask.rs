@@ -16,18 +16,17 @@ use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use fairshare_tests::figures::{is_bench, number, within};
 use fairshare_tests::harness::federation::{Federation, about, held_by};
 
 /// Bytes of the one letter each person has at each organisation.
 const LETTER: usize = 1_000_000;
 
 fn main() {
-    // `cargo test --benches` only asks whether it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_bench() {
         return;
     }
-    let asks = std::env::var("FAIRSHARE_ASKS").ok();
-    let asks: usize = asks.map_or(200, |number| number.parse().unwrap());
+    let asks: usize = number("FAIRSHARE_ASKS", 200);
     let federation = Federation::found("warn");
     federation.import(LETTER);
     federation.match_all();
@@ -71,10 +70,6 @@ fn main() {
 }
 
 fn row(what: &str, times: &mut [Duration]) {
-    times.sort_unstable();
-    let at = |part: f64| {
-        let index = ((times.len() - 1) as f64 * part).round();
-        times[index as usize].as_secs_f64() * 1000.0
-    };
-    println!("{what:42} {:8.1} {:8.1} {:8.1}", at(0.5), at(0.99), at(1.0));
+    let [median, nearly, most] = within(times, [0.5, 0.99, 1.0]);
+    println!("{what:42} {median:8.1} {nearly:8.1} {most:8.1}");
 }

@@ -14,6 +14,7 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use fairshare_tests::figures::{is_bench, number, within};
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::{Federation, about};
 use fairshare_tests::harness::people::{self, Somebody};
@@ -22,16 +23,11 @@ use fairshare_tests::harness::people::{self, Somebody};
 const LETTER: usize = 20_000;
 
 fn main() {
-    // `cargo test --benches` only asks whether it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_bench() {
         return;
     }
-    let number = |name: &str, otherwise: u32| {
-        let given = std::env::var(name).ok();
-        given.map_or(otherwise, |number| number.parse().unwrap())
-    };
-    let count = number("FAIRSHARE_ROUND_PEOPLE", 6000);
-    let asks = number("FAIRSHARE_ASKS", 200) as usize;
+    let count: u32 = number("FAIRSHARE_ROUND_PEOPLE", 6000);
+    let asks: usize = number("FAIRSHARE_ASKS", 200);
     let federation = Federation::found_for("warn", count.max(5000));
     let everybody = Somebody::all(0..count);
     for (site, author) in federation.sites.iter().zip(["rh8", "l83024", "912"]) {
@@ -56,7 +52,7 @@ fn main() {
     let begun = Instant::now();
     let with = ["L83024", "912"]
         .into_iter()
-        .take(number("FAIRSHARE_ROUNDS", 2) as usize);
+        .take(number("FAIRSHARE_ROUNDS", 2));
     let mut rounds: Vec<_> = with.map(|peer| (peer, begin(trust, peer), None)).collect();
     let mut busy = Vec::new();
     for person in everybody.iter().cycle().skip(asks) {
@@ -110,16 +106,9 @@ fn ended(child: &mut Child, end: &mut Option<Instant>) -> bool {
 }
 
 fn row(what: &str, times: &mut [Duration]) {
-    times.sort_unstable();
-    let at = |part: f64| {
-        let index = ((times.len() - 1) as f64 * part).round();
-        times[index as usize].as_secs_f64() * 1000.0
-    };
+    let [median, nearly, most] = within(times, [0.5, 0.99, 1.0]);
     println!(
-        "{what:42} {:5} {:8.1} {:8.1} {:8.1}",
-        times.len(),
-        at(0.5),
-        at(0.99),
-        at(1.0)
+        "{what:42} {:5} {median:8.1} {nearly:8.1} {most:8.1}",
+        times.len()
     );
 }

@@ -16,6 +16,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use fairshare_protocol::index::key::NhsNumber;
+use fairshare_tests::figures::{is_bench, number, within};
 use fairshare_tests::harness::federation::{about, until};
 use fairshare_tests::harness::people::Somebody;
 use fairshare_tests::harness::{Site, free_port};
@@ -24,12 +25,10 @@ use fairshare_tests::harness::{Site, free_port};
 const NEWCOMERS: usize = 40;
 
 fn main() {
-    // `cargo test --benches` only asks whether it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_bench() {
         return;
     }
-    let people = std::env::var("FAIRSHARE_CONTACT_PEOPLE").ok();
-    let people: usize = people.map_or(20_000, |number| number.parse().unwrap());
+    let people: usize = number("FAIRSHARE_CONTACT_PEOPLE", 20_000);
     let numbers = (9_990_000_000..10_000_000_000_u64).filter(|n| NhsNumber::try_from(*n).is_ok());
     let all: Vec<_> = numbers.take(people).collect();
     let [mut trust, mut practice] = [Site::new(), Site::new()];
@@ -123,10 +122,6 @@ fn import(site: &Site, name: &str, people: &[u64]) {
 }
 
 fn row(what: &str, times: &mut [Duration]) {
-    times.sort_unstable();
-    let at = |part: f64| {
-        let index = ((times.len() - 1) as f64 * part).round();
-        times[index as usize].as_secs_f64() * 1000.0
-    };
-    println!("{what:42} {:8.1} {:8.1} {:8.1}", at(0.5), at(0.95), at(1.0));
+    let [median, nearly, most] = within(times, [0.5, 0.95, 1.0]);
+    println!("{what:42} {median:8.1} {nearly:8.1} {most:8.1}");
 }

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use fairshare_tests::figures::{is_bench, number};
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::Federation;
 use fairshare_tests::harness::people::{self, Somebody};
@@ -26,14 +27,11 @@ use fairshare_tests::harness::people::{self, Somebody};
 const LETTER: usize = 20_000;
 
 fn main() {
-    // `cargo test --benches` only asks whether it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_bench() {
         return;
     }
-    let count = std::env::var("FAIRSHARE_ROUND_PEOPLE").ok();
-    let count: u32 = count.map_or(10_000, |number| number.parse().unwrap());
-    let far = std::env::var("FAIRSHARE_ROUND_TRIP_MS").ok();
-    let far = Duration::from_millis(far.map_or(0, |number| number.parse().unwrap()));
+    let count: u32 = number("FAIRSHARE_ROUND_PEOPLE", 10_000);
+    let far = Duration::from_millis(number("FAIRSHARE_ROUND_TRIP_MS", 0));
     let federation = Federation::far("warn", count.max(5000), far);
     let everybody = Somebody::all(0..count);
     for (site, author) in federation.sites.iter().zip(["rh8", "l83024"]) {

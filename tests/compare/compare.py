@@ -306,7 +306,8 @@ def main():
     return 0 if held else 1
 
 
-if __name__ == "__main__":
+def ran(main):
+    """Runs a comparison as a program, to its exit code."""
     # Told to stop, it cleans up as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -315,3 +316,7 @@ if __name__ == "__main__":
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    ran(main)

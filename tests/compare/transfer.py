@@ -6,17 +6,15 @@ import json
 import os
 import resource
 import shutil
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
 import measure
 import nodes
 import people
-from compare import machine, say
+from compare import machine, ran, say
 
 SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 BY_ASK = "Fairshare, by ask"
@@ -392,11 +390,4 @@ def main():
 
 
 if __name__ == "__main__":
-    # Told to stop, it cleans up as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        sys.exit(main())
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    ran(main)

@@ -7,24 +7,16 @@ use fairshare_protocol::control::exchange::{
 };
 use fairshare_protocol::control::{DEGRADED, Failure, REFUSED};
 use fairshare_protocol::exchange::answer::Verdict;
-use fairshare_protocol::ids::ExchangeId;
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 
 use super::naming::{named, names_nobody};
-use super::received::{gone, quarantined, told};
+use super::received::{gone, held, quarantined, told};
 use super::{ended, wrong};
 use crate::engine::copies;
 use crate::engine::drive::{self, now};
 use crate::node::Node;
-use crate::store::exchanges::Received;
 use crate::store::exchanges::copies::Outline;
-
-fn held(node: &Node, exchange: &ExchangeId) -> Result<Received, Failure> {
-    let received = node.exchanges.received(exchange);
-    let received = received.map_err(|error| wrong(&error))?;
-    received.map_or_else(|| Err(gone(node, exchange)), Ok)
-}
 
 /// Files a bundle; journaled first.
 ///

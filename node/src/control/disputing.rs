@@ -1,23 +1,21 @@
 //! `dispute`, `release` and `received open`: what was promised and did not come.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use fairshare_protocol::control::disputes::{
-    Complain, Complained, ListOwed, MAX_OWED, OwedBundle, OwedReport, ReleaseAgain, ReleasedAgain,
-    TakeReleased,
+    Complain, Complained, ListOwed, MAX_OWED, OwedReport, ReleaseAgain, ReleasedAgain, TakeReleased,
 };
 use fairshare_protocol::control::exchange::ReceivedBundle;
 use fairshare_protocol::control::{DEGRADED, Failure, REFUSED, WRONG};
 use fairshare_protocol::exchange::dispute::{Dispute, RELEASE_FORMAT, Released};
 use fairshare_protocol::member::User;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::members::{operator, peer_name};
-use super::{blocking, received, write_new, wrong};
+use super::{blocking, received, write_json, wrong};
 use crate::engine::disputes::{self, Error};
 use crate::engine::drive::now;
 use crate::node::Node;
@@ -43,21 +41,14 @@ pub async fn list(node: &Arc<Node>, question: ListOwed) -> Result<OwedReport, Fa
     let name = peer_name(node, &peer)?;
     let (here, of) = (Arc::clone(node), peer.clone());
     let owed = move || disputes::owed(&here, &of).map_err(|error| wrong(&error));
-    let owed = blocking(owed).await?;
+    let mut owed = blocking(owed).await?;
     let total = owed.len() as u64;
-    let owed = owed.into_iter().take(MAX_OWED).map(|owed| OwedBundle {
-        exchange: owed.exchange,
-        round: owed.round,
-        at: owed.at,
-        over: owed.over,
-        size: owed.size,
-        unreadable: owed.unreadable,
-    });
+    owed.truncate(MAX_OWED);
     Ok(OwedReport {
         now: now(),
         peer,
         name,
-        owed: owed.collect(),
+        owed,
         total,
     })
 }
@@ -78,7 +69,7 @@ pub async fn complain(
         let dispute = disputes::complain(&here, &of, &exchange).map_err(|error| failed(&error))?;
         let checked = dispute.check(now());
         let checked = checked.map_err(|bad| failed(&Error::Bad(bad)))?;
-        let bytes = write(&file, &dispute)?;
+        let bytes = write_json(&file, &dispute)?;
         Ok(Complained {
             checked,
             file,
@@ -112,13 +103,12 @@ pub async fn release(
         ));
     }
     let released = disputes::release(node, dispute).await;
-    let (released, peer) = released.map_err(|error| failed(&error))?;
-    let release = released.release.peek();
-    let exchange = release.map_err(|error| wrong(&error))?.exchange;
+    let (release, released) = released.map_err(|error| failed(&error))?;
+    let (peer, exchange) = (release.to, release.exchange);
     let what = format!("released the key of our bundle in exchange {exchange} to {peer} again");
     operator(node, user, what).await?;
     let file = to.clone();
-    blocking(move || write(&file, &released)).await?;
+    blocking(move || write_json(&file, &released)).await?;
     Ok(ReleasedAgain {
         peer,
         exchange,
@@ -163,12 +153,5 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {
         let (line, column) = (error.line(), error.column());
         let fact = format!("{shown} is no {what}, or damaged at line {line}, column {column}");
         Failure::new(WRONG, fact, &remedy)
-    })
-}
-
-fn write(path: &Path, value: &impl Serialize) -> Result<u64, Failure> {
-    write_new(path, |out| {
-        serde_json::to_writer(&mut *out, value)?;
-        out.write_all(b"\n")
     })
 }

@@ -1,7 +1,5 @@
 //! Answers about the account with a peer.
 
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use fairshare_protocol::control::ledger::{
@@ -18,7 +16,7 @@ use fairshare_protocol::member::User;
 use fairshare_protocol::roster::Welcome;
 
 use super::members::{operator, peer_name, roster};
-use super::{blocking, write_new, wrong};
+use super::{blocking, write_json, wrong};
 use crate::engine::drive::now;
 use crate::engine::ledger::standing;
 use crate::node::Node;
@@ -68,7 +66,7 @@ fn report(node: &Node, question: &Ledger, name: String) -> Result<LedgerReport, 
         _ => None,
     };
     let exported = match (&question.export, &export) {
-        (Some(path), Some(export)) => Some((path.clone(), write(path, export)?)),
+        (Some(path), Some(export)) => Some((path.clone(), write_json(path, export)?)),
         _ => None,
     };
     Ok(LedgerReport {
@@ -137,13 +135,6 @@ fn export(node: &Node, peer: &OdsCode) -> Result<Export, Failure> {
         roster: Welcome::of(&statements),
         ours: links(Which::Ours)?,
         theirs,
-    })
-}
-
-fn write(path: &Path, export: &Export) -> Result<u64, Failure> {
-    write_new(path, |out| {
-        serde_json::to_writer(&mut *out, export)?;
-        out.write_all(b"\n")
     })
 }
 

@@ -74,10 +74,14 @@ fn row(node: &Node, received: &Received) -> Result<ReceivedBundle, crate::store:
 /// # Errors
 /// If it is not here, or the store fails.
 pub(super) fn one(node: &Node, exchange: &ExchangeId) -> Result<ReceivedBundle, Failure> {
+    row(node, &held(node, exchange)?).map_err(|error| wrong(&error))
+}
+
+/// The bundle of an exchange; or why there is none.
+pub(super) fn held(node: &Node, exchange: &ExchangeId) -> Result<Received, Failure> {
     let received = node.exchanges.received(exchange);
     let received = received.map_err(|error| wrong(&error))?;
-    let received = received.ok_or_else(|| gone(node, exchange))?;
-    row(node, &received).map_err(|error| wrong(&error))
+    received.map_or_else(|| Err(gone(node, exchange)), Ok)
 }
 
 /// What an operator is told of a bundle, whatever became of it.
@@ -237,9 +241,7 @@ async fn look(
     exchange: &ExchangeId,
     how: &str,
 ) -> Result<Received, Failure> {
-    let received = node.exchanges.received(exchange);
-    let received = received.map_err(|error| wrong(&error))?;
-    let received = received.ok_or_else(|| gone(node, exchange))?;
+    let received = held(node, exchange)?;
     let looked = Act::Looked {
         user: user.clone(),
         exchange: *exchange,

@@ -4,17 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use fairshare_protocol::control::disputes::OwedBundle;
 use fairshare_protocol::crypto::seal::DoesNotOpen;
 use fairshare_protocol::exchange::dispute::{
     Bad, Dispute, Lack, RELEASE_FORMAT, Release, Released, Stated,
 };
 use fairshare_protocol::exchange::reconcile::orders::Theirs;
-use fairshare_protocol::ids::{ExchangeId, Hash, OdsCode, RoundId};
+use fairshare_protocol::ids::{ExchangeId, Hash, OdsCode};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::ledger::chain;
 use fairshare_protocol::limits::CLOCK_SKEW;
 use fairshare_protocol::statement::Signed;
-use fairshare_protocol::time::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::asking;
@@ -23,23 +23,6 @@ use super::reconcile::{self, opened_later};
 use crate::membership;
 use crate::node::Node;
 use crate::store::rounds::Row;
-
-/// A bundle of a peer's that lies here and was not opened.
-#[derive(Debug)]
-pub struct Owed {
-    /// The exchange.
-    pub exchange: ExchangeId,
-    /// The round.
-    pub round: RoundId,
-    /// When the round was proposed.
-    pub at: Timestamp,
-    /// Whether the round is over: else the key may still come by itself.
-    pub over: bool,
-    /// Bytes, padding included.
-    pub size: u64,
-    /// Whether its key came, and opens none.
-    pub unreadable: bool,
-}
 
 /// Why there is no dispute, or none is answered.
 #[derive(Debug, thiserror::Error)]
@@ -121,12 +104,12 @@ impl From<DoesNotOpen> for Error {
 ///
 /// # Errors
 /// If the store fails.
-pub fn owed(node: &Node, peer: &OdsCode) -> Result<Vec<Owed>, crate::store::Error> {
+pub fn owed(node: &Node, peer: &OdsCode) -> Result<Vec<OwedBundle>, crate::store::Error> {
     let mut all = Vec::new();
     for row in node.rounds.all_with(peer)? {
         for (theirs, index) in node.rounds.all_theirs(&row.round.id)?.iter().zip(0..) {
             if let (None, Some((_, exchange))) = (&theirs.found, row.round.at(index)) {
-                all.push(Owed {
+                all.push(OwedBundle {
                     exchange,
                     round: row.round.id,
                     at: row.round.at,
@@ -241,17 +224,16 @@ fn read(
 ///
 /// # Errors
 /// If the complaint does not hold, is of another, or it is the complainant's turn.
-pub async fn release(node: &Arc<Node>, dispute: Dispute) -> Result<(Released, OdsCode), Error> {
+pub async fn release(node: &Arc<Node>, dispute: Dispute) -> Result<(Release, Released), Error> {
     let here = Arc::clone(node);
     let ready = spawn_blocking(move || ready(&here, &dispute)).await;
     let (release, acts) = ready.map_err(drive::Error::from)??;
-    let to = release.to.clone();
     node.record(acts).await?;
     let released = Released {
         format: RELEASE_FORMAT.to_owned(),
         release: Signed::sign(&release, &node.keys.node),
     };
-    Ok((released, to))
+    Ok((release, released))
 }
 
 fn ready(node: &Node, dispute: &Dispute) -> Result<(Release, Vec<Act>), Error> {

@@ -99,10 +99,12 @@ pub async fn part<C: Conversation, E: Effects<C>>(
     let mut saved = false;
     let mut fed = false;
     loop {
+        if inputs.is_empty() && std::mem::take(&mut fed) {
+            lost = lost || frames.flush().await.is_err();
+        }
         let input = match inputs.pop_front() {
             _ if lost => Input::Lost,
             Some(input) => input,
-            None if std::mem::take(&mut fed) && frames.flush().await.is_err() => Input::Lost,
             None => next(&machine, frames).await,
         };
         let ending = matches!(input, Input::Lost);

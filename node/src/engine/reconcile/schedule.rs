@@ -32,8 +32,8 @@ pub async fn keep(node: Arc<Node>) {
     let mut day = JoinSet::new();
     loop {
         tokio::time::sleep(at.after(now())).await;
-        // What was not done in a day begins anew.
-        day.abort_all();
+        // What was not done in a day is given up, and begins anew.
+        day.shutdown().await;
         let (first, second) = due(&node).into_iter().partition(|peer| node.code() < peer);
         day.spawn(all(Arc::clone(&node), first, Duration::ZERO));
         day.spawn(all(Arc::clone(&node), second, SECOND));

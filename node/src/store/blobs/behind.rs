@@ -32,19 +32,19 @@ impl Behind {
     /// # Errors
     /// If an earlier piece, or this one, could not be written.
     pub async fn write(&mut self, piece: Vec<u8>) -> io::Result<()> {
-        if let State::Here(writer, written) = &mut self.0 {
-            if *written < FEW {
-                *written += 1;
-                return writer.push(piece);
+        self.0 = match std::mem::replace(&mut self.0, State::Failed) {
+            State::Here(mut writer, written) if written < FEW => {
+                writer.push(piece)?;
+                self.0 = State::Here(writer, written + 1);
+                return Ok(());
             }
-            let State::Here(writer, _) = std::mem::replace(&mut self.0, State::Failed) else {
-                return Err(gone());
-            };
-            let (send, receive) = mpsc::channel(WAITING);
-            let writing = spawn_blocking(|| follow(writer, receive));
-            self.0 = State::There(send, writing);
-        }
-        match &mut self.0 {
+            State::Here(writer, _) => {
+                let (send, receive) = mpsc::channel(WAITING);
+                State::There(send, spawn_blocking(|| follow(writer, receive)))
+            }
+            other => other,
+        };
+        match &self.0 {
             State::There(send, _) if send.send(piece).await.is_ok() => Ok(()),
             _ => Err(self.failure().await),
         }

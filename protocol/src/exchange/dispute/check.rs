@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::stated::{Said, Stated, verify};
+use super::stated::{Said, Stated};
 use super::{Complaint, Dispute, FORMAT, Lack};
 use crate::charter;
 use crate::crypto::sign::KeyPair;
@@ -215,11 +215,11 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    fn keys(&self, code: &OdsCode) -> Option<BTreeSet<PublicKey>> {
+    fn keys(&self, code: &OdsCode) -> Option<&'a BTreeSet<PublicKey>> {
         let pair = self.pair;
         match code {
-            code if *code == pair.me => Some(pair.my_keys.clone()),
-            code if *code == pair.peer => Some(pair.peer_keys.clone()),
+            code if *code == pair.me => Some(&pair.my_keys),
+            code if *code == pair.peer => Some(&pair.peer_keys),
             _ => None,
         }
     }
@@ -232,13 +232,14 @@ impl<'a> Found<'a> {
         once: bool,
     ) -> Result<(T, OdsCode), Bad> {
         let label = T::LABEL;
-        let body = verify(
-            signed,
-            |body| between(body).0.clone(),
-            |code| self.keys(code),
-        )
-        .map_err(|error| Bad::Statement { label, error })?;
+        let bad = |error| Bad::Statement { label, error };
+        let body = signed.peek().map_err(bad)?;
         let (from, to, at) = between(&body);
+        let signer = signed.signer();
+        if !self.keys(from).is_some_and(|keys| keys.contains(signer)) {
+            return Err(bad(statement::Error::OtherSigner));
+        }
+        signed.verify(signer).map_err(bad)?;
         if from == to || self.keys(to).is_none() {
             return Err(Bad::Unrelated(label));
         }

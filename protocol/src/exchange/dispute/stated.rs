@@ -1,7 +1,5 @@
 //! The statements of an exchange, each known for what it is.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
@@ -10,9 +8,9 @@ use crate::exchange::bundle::Shown;
 use crate::exchange::notice::Notice;
 use crate::exchange::reconcile::said::{Agreement, Held, Proposal, Receipts};
 use crate::exchange::request::Request;
-use crate::ids::{Hash, OdsCode, PublicKey};
+use crate::ids::{Hash, OdsCode};
 use crate::limits::MAX_BULK_FRAME;
-use crate::statement::{self, Any, Body, Signed};
+use crate::statement::{Any, Body, Signed};
 use crate::time::Timestamp;
 
 macro_rules! stated {
@@ -79,17 +77,4 @@ pub struct Said {
     pub at: Option<Timestamp>,
     /// Its name.
     pub statement: Hash,
-}
-
-/// Verifies a statement by whoever it says it is from.
-pub(super) fn verify<T: Body>(
-    signed: &Signed<T>,
-    from: impl FnOnce(&T) -> OdsCode,
-    keys: impl FnOnce(&OdsCode) -> Option<BTreeSet<PublicKey>>,
-) -> Result<T, statement::Error> {
-    let keys = keys(&from(&signed.peek()?)).unwrap_or_default();
-    if !keys.contains(signed.signer()) {
-        return Err(statement::Error::OtherSigner);
-    }
-    signed.verify(signed.signer())
 }
