@@ -32,3 +32,6 @@ pub mod journal;
 pub mod ledger;
 
 pub mod control;
+
+#[cfg(test)]
+mod testing;

@@ -35,6 +35,7 @@ use fairshare_protocol::journal::Act;
 use fairshare_protocol::limits::{BATCH_SIZES, MAX_BULK_FRAME, MAX_CHUNK_ENTRIES};
 use fairshare_protocol::member::MemberKind;
 use fairshare_protocol::statement::Signed;
+use fairshare_tests::figures::number;
 use fairshare_tests::harness::federation::until;
 use fairshare_tests::lying::{
     Liar, Line, Memory, Way, blinded, fetched, keep, publish, straight, truly,
@@ -52,14 +53,9 @@ const STRANGERS: u32 = 100_000;
 /// People nobody but the honest third member holds.
 const OTHERS: u32 = 300_000;
 
-fn from_env(name: &str, otherwise: u32) -> u32 {
-    let set = std::env::var(name).ok();
-    set.map_or(otherwise, |set| set.parse().unwrap())
-}
-
 /// How many people are in an advert.
 fn people() -> u32 {
-    from_env("FAIRSHARE_HOSTILE_ENTRIES", 3000)
+    number("FAIRSHARE_HOSTILE_ENTRIES", 3000)
 }
 
 fn keys(numbers: Range<u32>) -> Vec<IndexKey> {
@@ -673,7 +669,7 @@ async fn a_giver_of_g_s_and_of_echoes_gets_no_handle_whatever_it_says_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hiding_one_percent_of_the_tags_ends_the_match() {
-    let runs = from_env("FAIRSHARE_HOSTILE_RUNS", 2) as usize;
+    let runs = number("FAIRSHARE_HOSTILE_RUNS", 2);
     let scene = Scene::with(runs, POPULATION).await;
     let mut caught = 0;
     for run in 0..runs {

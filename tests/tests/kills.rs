@@ -22,6 +22,7 @@ use std::time::Duration;
 use fairshare_node::journal;
 use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode};
 use fairshare_protocol::journal::Act;
+use fairshare_tests::figures::number;
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::{Federation, ORGANISATIONS};
 use fairshare_tests::harness::people::{self, Somebody};
@@ -42,15 +43,10 @@ struct Acknowledged {
     received: BTreeSet<(usize, String)>,
 }
 
-fn environment(name: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(otherwise, |text| text.parse().unwrap())
-}
-
 #[test]
 fn a_killed_node_starts_again_and_nothing_acknowledged_is_missing() {
-    let kills = environment("FAIRSHARE_KILLS", 6);
-    let seed = environment("FAIRSHARE_SEED", rand::random());
+    let kills = number("FAIRSHARE_KILLS", 6);
+    let seed = number("FAIRSHARE_SEED", rand::random());
     eprintln!("FAIRSHARE_KILLS={kills} FAIRSHARE_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut federation = Federation::found("info");

@@ -16,17 +16,13 @@ use std::time::{Duration, Instant};
 
 use fairshare_node::journal;
 use fairshare_protocol::journal::Act;
+use fairshare_tests::figures::number;
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::{Federation, until};
 use fairshare_tests::harness::people::{self, Somebody};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
-
-fn environment(name: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(otherwise, |text| text.parse().unwrap())
-}
 
 /// What a node received in rounds: exchange and author of each bundle.
 fn received(site: &Site) -> Vec<(String, String)> {
@@ -143,9 +139,9 @@ fn a_round_begins_by_itself_at_its_time_of_day() {
 
 #[test]
 fn a_round_goes_on_through_kills_of_either_side_and_everybody_has_one_turn() {
-    let kills = environment("FAIRSHARE_KILLS", 4);
-    let count = u32::try_from(environment("FAIRSHARE_ROUND_PEOPLE", 60)).unwrap();
-    let seed = environment("FAIRSHARE_SEED", rand::random());
+    let kills = number("FAIRSHARE_KILLS", 4);
+    let count = number("FAIRSHARE_ROUND_PEOPLE", 60);
+    let seed = number("FAIRSHARE_SEED", rand::random());
     eprintln!("FAIRSHARE_ROUND_PEOPLE={count} FAIRSHARE_KILLS={kills} FAIRSHARE_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut federation = Federation::found("info");

@@ -34,6 +34,7 @@ use fairshare_protocol::journal::Act;
 use fairshare_protocol::limits::{MAX_BULK_FRAME, MAX_CHUNK_ENTRIES, SILENCE};
 use fairshare_protocol::member::MemberKind;
 use fairshare_protocol::wire;
+use fairshare_tests::figures::number;
 use fairshare_tests::harness::federation::{Federation, ORGANISATIONS};
 use fairshare_tests::harness::mesh::{self, Peer};
 use fairshare_tests::harness::{Site, free_port, people};
@@ -44,11 +45,6 @@ use serde_json::Value;
 /// How long a match may stand still before its operators begin it once more.
 const STANDSTILL: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(2);
-
-fn environment(name: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(otherwise, |text| text.parse().unwrap())
-}
 
 /// When the victim is killed.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -139,7 +135,7 @@ impl Pair {
         let lines = |at: usize, what| logs[at].lines().filter(move |line| line.contains(what));
         let entries = |at| {
             let made = lines(at, "our advert has").next();
-            made.map_or(0, |line| number(line, "entries="))
+            made.map_or(0, |line| said(line, "entries="))
         };
         [0, 1].map(|at| {
             let chunks = entries(1 - at).div_ceil(MAX_CHUNK_ENTRIES);
@@ -283,7 +279,7 @@ fn statements(site: &Site) -> [BTreeMap<MatchId, BTreeSet<Hash>>; 2] {
 }
 
 /// The number after a word in a line.
-fn number(line: &str, word: &str) -> usize {
+fn said(line: &str, word: &str) -> usize {
     let rest = line.split(word).nth(1).unwrap();
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
     digits.unwrap().parse().unwrap()
@@ -291,9 +287,9 @@ fn number(line: &str, word: &str) -> usize {
 
 #[test]
 fn a_match_killed_on_either_side_at_any_point_goes_on_and_finds_the_same() {
-    let kills = environment("FAIRSHARE_KILLS", 4);
-    let people = environment("FAIRSHARE_MATCH_PEOPLE", 6000) as u32;
-    let seed = environment("FAIRSHARE_SEED", rand::random());
+    let kills = number("FAIRSHARE_KILLS", 4);
+    let people = number("FAIRSHARE_MATCH_PEOPLE", 6000);
+    let seed = number("FAIRSHARE_SEED", rand::random());
     eprintln!("FAIRSHARE_MATCH_PEOPLE={people} FAIRSHARE_KILLS={kills} FAIRSHARE_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut points: Vec<_> = (0..kills)

@@ -28,6 +28,7 @@ use fairshare_protocol::offer::Service;
 use fairshare_protocol::statement::Signed;
 use fairshare_protocol::time::{DAY, Timestamp};
 use fairshare_protocol::wire;
+use fairshare_tests::figures::number;
 use fairshare_tests::harness::mesh::{self, Peer, user};
 use fairshare_tests::harness::people::Somebody;
 use rand::Rng;
@@ -528,8 +529,7 @@ async fn an_objection_follows_a_person_whose_number_comes_later_or_is_corrected(
 /// Each kind of people as often as `FAIRSHARE_TRACES` says (10,000 and more in a long run), in an
 /// order drawn anew for every round.
 fn turns(usually: usize) -> Vec<u32> {
-    let asked = std::env::var("FAIRSHARE_TRACES").ok();
-    let rounds = asked.and_then(|text| text.parse().ok()).unwrap_or(usually);
+    let rounds = number("FAIRSHARE_TRACES", usually);
     let mut turns = Vec::new();
     for _ in 0..rounds {
         let mut round: Vec<u32> = (0..5).collect();

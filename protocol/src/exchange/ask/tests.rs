@@ -12,6 +12,7 @@ use crate::ids::Fixed;
 use crate::limits::BUNDLE_CHUNK;
 use crate::offer::Offer;
 
+mod lines;
 mod notices;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -196,8 +197,20 @@ fn sides(offers: [Offer; 2], plan: Plan, bodies: [Option<&[u8]>; 2]) -> (Side, S
 
 /// Carries frames until both rest; `change` may alter or drop each, numbered over both ways.
 fn run(one: &mut Side, two: &mut Side, mut change: impl FnMut(usize, Vec<u8>) -> Option<Vec<u8>>) {
-    one.feed(Input::Opened, NOW);
-    two.feed(Input::Opened, NOW);
+    carry(one, two, |number, frame, _| {
+        change(number, frame).map(|frame| vec![frame])
+    });
+}
+
+/// The same over a line that says what arrives instead of each frame, and how late it is by then.
+fn carry(
+    one: &mut Side,
+    two: &mut Side,
+    mut line: impl FnMut(usize, Vec<u8>, &mut Timestamp) -> Option<Vec<Vec<u8>>>,
+) {
+    let mut now = NOW;
+    one.feed(Input::Opened, now);
+    two.feed(Input::Opened, now);
     let mut number = 0;
     loop {
         let (forth, back) = (std::mem::take(&mut one.sent), std::mem::take(&mut two.sent));
@@ -206,17 +219,29 @@ fn run(one: &mut Side, two: &mut Side, mut change: impl FnMut(usize, Vec<u8>) ->
         }
         for (frames, to) in [(forth, &mut *two), (back, &mut *one)] {
             for frame in frames {
-                match change(number, frame) {
-                    Some(frame) => to.feed(Input::Received(frame), NOW),
-                    None => to.feed(Input::Lost, NOW),
-                }
+                let frames = line(number, frame, &mut now);
                 number += 1;
+                if to
+                    .machine
+                    .deadline()
+                    .is_some_and(|deadline| deadline <= now)
+                {
+                    to.feed(Input::DeadlinePassed, now);
+                }
+                match frames {
+                    Some(frames) => {
+                        for frame in frames {
+                            to.feed(Input::Received(frame), now);
+                        }
+                    }
+                    None => to.feed(Input::Lost, now),
+                }
             }
         }
     }
     for side in [one, two] {
         if side.ended.is_none() {
-            side.feed(Input::Lost, NOW);
+            side.feed(Input::Lost, now);
         }
     }
 }

@@ -1,24 +1,14 @@
 //! Two chains over lines that lose, double, reorder and spoil frames, with kills, restarts and a
 //! copy put back: whatever happened, they converge, and no number is signed twice.
-//!
-//! `FAIRSHARE_SEEDS=100000` does more of it; `FAIRSHARE_SEED=17` begins with another.
 
 use super::*;
-
-/// Seeds of the everyday run.
-const SEEDS: u64 = 500;
+use crate::testing::seeds;
 
 #[test]
 fn whatever_the_line_does_both_chains_converge_and_no_number_is_signed_twice() {
-    let first = environment("FAIRSHARE_SEED", 0);
-    for seed in first..first + environment("FAIRSHARE_SEEDS", SEEDS) {
+    for seed in seeds(2000) {
         converges(seed);
     }
-}
-
-fn environment(name: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(otherwise, |text| text.parse().unwrap())
 }
 
 fn converges(seed: u64) {

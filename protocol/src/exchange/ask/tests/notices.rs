@@ -5,6 +5,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 use crate::exchange::notice::{Notice, VALID};
+use crate::testing::seeds;
 
 const BODY: &[u8] = b"penicillin";
 
@@ -98,9 +99,7 @@ fn told_again_after_the_line_was_cut_anywhere_it_is_filed_once_and_acknowledged(
 /// Whatever the line does to frames, and however often either side is restarted.
 #[test]
 fn whatever_the_line_does_a_notice_ends_by_name_and_is_filed_once_at_most() {
-    let seeds = std::env::var("FAIRSHARE_SEEDS").ok();
-    let seeds: u64 = seeds.map_or(2000, |seeds| seeds.parse().unwrap());
-    for seed in 0..seeds {
+    for seed in seeds(2000) {
         let mut rng = StdRng::seed_from_u64(seed);
         let (mut commitment, mut filed, mut acknowledged) = (None, 0, false);
         let mut there = hearer(pairs(defaults()).1);

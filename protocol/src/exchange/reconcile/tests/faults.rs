@@ -1,6 +1,7 @@
 //! Lines that are cut and nodes that are killed, at every step.
 
 use super::*;
+use crate::testing::seeds;
 
 /// One round under `seed`, cut and killed at random; it ends, and each person's turn came once.
 fn survive(seed: u64) {
@@ -42,12 +43,9 @@ fn survive(seed: u64) {
     panic!("seed {seed}: it never ended");
 }
 
-/// `FAIRSHARE_SEEDS=200000` runs as many.
 #[test]
 fn every_round_ends_with_everybody_shown_once_however_often_it_is_broken_off() {
-    let seeds = std::env::var("FAIRSHARE_SEEDS").ok();
-    let seeds = seeds.map_or(200, |seeds| seeds.parse().unwrap());
-    for seed in 0..seeds {
+    for seed in seeds(2000) {
         survive(seed);
     }
 }
