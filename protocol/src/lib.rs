@@ -34,4 +34,4 @@ pub mod ledger;
 pub mod control;
 
 #[cfg(test)]
-mod testing;
+mod tests;

@@ -59,6 +59,7 @@ mod agree;
 mod ended;
 pub mod frame;
 mod give;
+mod leaving;
 pub mod orders;
 mod receipts;
 mod running;
@@ -77,6 +78,8 @@ enum State {
     Resuming(Box<Running>),
     Recalling(RoundId, Stand),
     Running(Box<Running>),
+    /// It ends so, once what came is opened and filed.
+    Leaving(Box<Running>, End),
     Over,
 }
 
@@ -137,6 +140,7 @@ impl Reconcile {
         out: &mut Out,
     ) -> Step {
         match (state, input) {
+            (State::Leaving(running, how), input) => self.still(running, how, input, now, out),
             (_, Input::Lost) => Err(Fault::Lost.into()),
             (state, Input::DeadlinePassed) => self.wait_on(state, now, out),
             (state, Input::Opened) => {
@@ -154,10 +158,11 @@ impl Reconcile {
                     _ => Err(Fault::Ours.into()),
                 }
             }
-            (_, Input::Loaded(Fact::Cancelled)) => Err(End::Stopped {
-                why: Why::Cancelled,
-                by_peer: false,
-            }),
+            (state, Input::Loaded(Fact::Cancelled)) => {
+                let by_peer = false;
+                let why = Why::Cancelled;
+                self.leave(state, End::Stopped { why, by_peer }, now, out)
+            }
             (state, Input::Loaded(fact)) => self.loaded(state, fact, now, rng, out),
             (state, Input::Received(frame)) => {
                 self.heard = now;
@@ -205,7 +210,9 @@ impl Reconcile {
                 self.advance(running, now, out)
             }
             (State::Running(mut running), fact) => {
-                running.loaded(&self.pair, fact, out)?;
+                if let Err(how) = running.loaded(&self.pair, fact, out) {
+                    return self.leave(State::Running(running), how, now, out);
+                }
                 self.moved = now;
                 self.advance(*running, now, out)
             }
@@ -224,7 +231,10 @@ impl Reconcile {
     ) -> Step {
         match (state, frame) {
             (state, Frame::Working) => Ok(state),
-            (_, Frame::Stopped(why)) => Err(End::Stopped { why, by_peer: true }),
+            (state, Frame::Stopped(why)) => {
+                let by_peer = true;
+                self.leave(state, End::Stopped { why, by_peer }, now, out)
+            }
             (State::Listening, Frame::Proposal(signed)) => self.proposed(signed, now, rng, out),
             (State::Listening, Frame::Resume(round, stand)) => {
                 out.push(Output::Load(Load::Recall(round)));
@@ -248,7 +258,9 @@ impl Reconcile {
                 self.advance(*running, now, out)
             }
             (State::Running(mut running), frame) => {
-                running.received(&self.pair, frame, now, out)?;
+                if let Err(how) = running.received(&self.pair, frame, now, out) {
+                    return self.leave(State::Running(running), how, now, out);
+                }
                 self.advance(*running, now, out)
             }
             _ => Err(stray()),
@@ -354,7 +366,7 @@ impl Conversation for Reconcile {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        if matches!(self.state, State::Over) {
+        if matches!(self.state, State::Leaving(..) | State::Over) {
             return None;
         }
         let silent = self.heard + SILENCE;

@@ -70,19 +70,20 @@ pub async fn duplex<C: Conversation, E: Parallel<C>>(
     let mut loads: Loads<C> = FuturesUnordered::new();
     let mut inputs = VecDeque::from([Input::Opened]);
     let (mut recorded, mut saved) = (None, false);
+    let mut lost = false;
     loop {
         if inputs.is_empty() {
-            inputs.push_back(next::<C>(&machine, &mut back, &mut loads, &writer).await?);
+            let next = next::<C>(&machine, (!lost).then_some(&mut back), &mut loads, &writer);
+            inputs.push_back(next.await?);
         }
         effects.turn().await;
         while inputs.len() < AT_ONCE
-            && let Some(input) = at_hand::<C>(&mut back, &mut loads)?
+            && let Some(input) = at_hand::<C>((!lost).then_some(&mut back), &mut loads)?
         {
             inputs.push_back(input);
         }
         let mut sent = Vec::new();
         let mut outcome = None;
-        let mut lost = false;
         for input in inputs.drain(..) {
             lost |= matches!(input, Input::Lost);
             for output in machine.handle(input, now(), &mut rand::rng()) {
@@ -114,18 +115,10 @@ pub async fn duplex<C: Conversation, E: Parallel<C>>(
         for frame in sent {
             writer.send(frame);
         }
-        match outcome {
-            Some(outcome) => {
-                // The other side may be gone already; nothing depends on this.
-                writer.finish().await;
-                return Ok(outcome);
-            }
-            None if lost => {
-                return Err(Error::Broken(
-                    "a conversation went on after its line was lost",
-                ));
-            }
-            None => {}
+        if let Some(outcome) = outcome {
+            // The other side may be gone already; nothing depends on this.
+            writer.finish().await;
+            return Ok(outcome);
         }
     }
 }
@@ -133,13 +126,18 @@ pub async fn duplex<C: Conversation, E: Parallel<C>>(
 /// What is being found or worked out.
 type Loads<C> = FuturesUnordered<BoxFuture<'static, Result<<C as Conversation>::Fact, Error>>>;
 
-/// The next fact: a frame, the end of the line, something that was ordered, or the deadline.
+/// The next fact: a frame or the end of the line if there still is one, something that was ordered,
+/// or the deadline.
 async fn next<C: Conversation>(
     machine: &C,
-    back: &mut FrameReceiver,
+    line: Option<&mut FrameReceiver>,
     loads: &mut Loads<C>,
     writer: &Writer,
 ) -> Result<Input<C::Fact>, Error> {
+    let Some(back) = line else {
+        let fact = loads.next().await;
+        return fact.map_or(Err(WAITS_FOR_NOTHING), |fact| fact.map(Input::Loaded));
+    };
     tokio::select! {
         Some(fact) = loads.next() => fact.map(Input::Loaded),
         frame = back.recv(MAX_BULK_FRAME) => Ok(arrived(frame)),
@@ -148,15 +146,19 @@ async fn next<C: Conversation>(
     }
 }
 
+const WAITS_FOR_NOTHING: Error =
+    Error::Broken("a conversation without its line waits for nothing that was ordered");
+
 /// A fact that is there already.
 fn at_hand<C: Conversation>(
-    back: &mut FrameReceiver,
+    line: Option<&mut FrameReceiver>,
     loads: &mut Loads<C>,
 ) -> Result<Option<Input<C::Fact>>, Error> {
     if let Some(Some(fact)) = loads.next().now_or_never() {
         return fact.map(|fact| Some(Input::Loaded(fact)));
     }
-    Ok(back.recv(MAX_BULK_FRAME).now_or_never().map(arrived))
+    let frame = line.and_then(|back| back.recv(MAX_BULK_FRAME).now_or_never());
+    Ok(frame.map(arrived))
 }
 
 /// Writes frames in the order they are given.

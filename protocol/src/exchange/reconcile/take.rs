@@ -10,7 +10,6 @@ use super::said::Held;
 use super::{End, Out, keep, send, unfit};
 use crate::conversation::Output;
 use crate::crypto::stream::StreamKey;
-use crate::exchange::answer::Verdict;
 use crate::exchange::ask::{Fault, Pair};
 use crate::exchange::bundle::stream::{self, Arriving, Unreadable, chunks};
 use crate::exchange::bundle::{self, Root, Shown};
@@ -19,9 +18,7 @@ use crate::limits::{AHEAD, AHEAD_BYTES, MAX_STATED};
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
-/// So many bundles, or bytes of them, are filed at once.
-const FILED: usize = 8;
-const FILED_BYTES: u64 = 1024 * 1024;
+mod filing;
 
 /// The peer's bundles on their way.
 #[derive(Default)]
@@ -95,16 +92,6 @@ impl Taking {
 
     fn theirs(&self, index: u32) -> Option<&Theirs> {
         self.theirs.get(index.checked_sub(self.base)? as usize)
-    }
-
-    /// Whether there are keys that came and have not been tried.
-    pub(super) fn is_opening(&self) -> bool {
-        self.opening > 0 || !self.keys.is_empty()
-    }
-
-    /// How many keys came.
-    fn unlocked_upto(&self) -> u32 {
-        self.opened + self.opening + u32::try_from(self.keys.len()).unwrap_or(0)
     }
 
     /// Says again what the other side did not hear.
@@ -270,52 +257,6 @@ impl Taking {
         }
     }
 
-    /// The key of a bundle. One that came before a line was lost may come again.
-    pub(super) fn unlock(&mut self, round: &Round, index: u32, key: StreamKey) -> Result<(), End> {
-        let next = self.unlocked_upto();
-        if index < next {
-            return Ok(());
-        }
-        let held = self.theirs(index).filter(|_| index < self.told);
-        let (Some(theirs), Some((_, exchange))) = (held, round.at(index)) else {
-            return Err(unfit("a key to a bundle that is not held"));
-        };
-        if index > next || key.commit(&exchange) != theirs.key {
-            return Err(unfit("another key than was committed to"));
-        }
-        self.keys.push_back(key);
-        Ok(())
-    }
-
-    pub(super) fn opened(
-        &mut self,
-        unlocked: Vec<Unlocked>,
-        unreadable: Option<Unreadable>,
-    ) -> Result<(), End> {
-        let expected = std::mem::take(&mut self.opening);
-        if let Some(unreadable) = unreadable {
-            return Err(Fault::Bundle(unreadable).into());
-        }
-        if expected == 0 || unlocked.len() != expected as usize {
-            return Err(Fault::Ours.into());
-        }
-        self.opened += expected;
-        self.unlocked.extend(unlocked);
-        Ok(())
-    }
-
-    pub(super) fn filed(&mut self) -> Result<(), End> {
-        if self.filing.is_empty() {
-            return Err(Fault::Ours.into());
-        }
-        self.filed += u32::try_from(self.filing.len()).unwrap_or(0);
-        let wrong = |one: &&Unlocked| one.found.verdict == Verdict::WrongPerson;
-        let wrong = self.filing.iter().filter(wrong).count();
-        self.quarantined += u32::try_from(wrong).unwrap_or(0);
-        self.said.append(&mut self.filing);
-        Ok(())
-    }
-
     pub(super) fn advance(&mut self, pair: &Pair, round: &Round, now: Timestamp, out: &mut Out) {
         if self.holding == 0 && !self.arrived.is_empty() {
             let some = self.arrived.len().min(MAX_STATED);
@@ -324,39 +265,11 @@ impl Taking {
             out.push(Output::Load(Load::Hold(self.held, some)));
         }
         self.tell(round, pair, out);
-        if self.opening == 0 && !self.keys.is_empty() {
-            let locked: Vec<_> = std::mem::take(&mut self.keys)
-                .into_iter()
-                .zip(self.opened..)
-                .filter_map(|(key, index)| {
-                    let theirs = self.theirs(index)?.clone();
-                    round.locked(&pair.federation, &pair.me, index, (theirs, key))
-                })
-                .collect();
-            self.opening = u32::try_from(locked.len()).unwrap_or(0);
-            out.push(Output::Load(Load::Open(locked)));
+        self.open(pair, round, out);
+        if self.is_enough_to_file(round) {
+            self.file(out);
         }
-        if self.filing.is_empty() && self.is_enough_to_file(round) {
-            self.filing = std::mem::take(&mut self.unlocked);
-            out.push(Output::Load(Load::File(self.filing.clone())));
-        }
-        if !self.said.is_empty() {
-            let said = std::mem::take(&mut self.said).into_iter();
-            let said: Vec<_> = said
-                .map(|one| (one.locked.exchange, one.locked.theirs.shown, one.found))
-                .collect();
-            receipt(pair, round, self.receipted, &said, now, out);
-            self.receipted = self.filed;
-            self.forget();
-        }
-    }
-
-    /// Every order to file costs an fsync, and a receipt that both sides sign, check and keep. Those
-    /// that wait are opened: no key waits for them.
-    fn is_enough_to_file(&self, round: &Round) -> bool {
-        let bytes: u64 = self.unlocked.iter().map(|one| one.locked.theirs.size).sum();
-        let all = self.opened == round.len() && !self.unlocked.is_empty();
-        all || self.unlocked.len() >= FILED || bytes >= FILED_BYTES
+        self.say(pair, round, now, out);
     }
 
     /// Signs and sends what is held and was not said yet.

@@ -98,6 +98,8 @@ struct Side {
     /// How many keys ever left, and how many bundles of the other were ever opened.
     released: u32,
     opened: u32,
+    /// After so many things done its operator calls the round off.
+    patience: Option<u32>,
 }
 
 impl Side {
@@ -114,6 +116,7 @@ impl Side {
             ended: None,
             released: 0,
             opened: 0,
+            patience: None,
         }
     }
 
@@ -222,11 +225,16 @@ impl Side {
 
     /// Does one thing that was ordered; says whether there was one.
     fn work(&mut self, rng: &mut StdRng) -> bool {
+        let called_off = self.patience == Some(0);
         let Some(at) = (0..self.loads.len()).rev().find(|at| {
             let waits = matches!(self.loads[*at], Load::Cancellation);
-            !waits && (*at == 0 || rng.random())
+            waits == called_off && (called_off || *at == 0 || rng.random())
         }) else {
             return false;
+        };
+        self.patience = match self.patience {
+            Some(0) => None,
+            patience => patience.map(|more| more - 1),
         };
         let load = self.loads.remove(at).unwrap();
         let fact = self.load(load);
@@ -413,6 +421,9 @@ fn run(sides: &mut [Side; 2], rng: &mut StdRng, line: &mut Line<'_>) -> bool {
     }
     for side in sides {
         side.feed(Input::Lost, rng);
+        while side.ended.is_none() && !side.loads.is_empty() {
+            side.work(rng);
+        }
     }
     waited
 }
@@ -559,4 +570,31 @@ fn an_operator_calls_it_off_and_the_other_side_hears_so() {
         codec::decode(&last, 100),
         Ok(Frame::Stopped(Why::Cancelled))
     );
+}
+
+#[test]
+fn what_was_opened_before_a_round_was_called_off_is_filed_and_in_the_journal() {
+    let mut partly = 0;
+    for seed in 0..200 {
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let mut sides = sides(20);
+        sides[usize::from(rng.random::<bool>())].patience = Some(rng.random_range(0..150));
+        run(&mut sides, rng, &mut quiet);
+        for side in &sides {
+            let received = |act: &&Act| matches!(act, Act::Received { .. });
+            let received = side.disk.acts.iter().filter(received).count();
+            let opened = side.opened as usize;
+            assert_eq!(
+                (side.disk.filed.len(), received),
+                (opened, opened),
+                "{seed}"
+            );
+            assert!(
+                side.ended.is_some() && side.released <= side.opened + 1,
+                "{seed}"
+            );
+            partly += usize::from(opened > 0 && opened < 20);
+        }
+    }
+    assert!(partly > 50, "{partly}");
 }

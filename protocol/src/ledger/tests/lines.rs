@@ -2,7 +2,7 @@
 //! copy put back: whatever happened, they converge, and no number is signed twice.
 
 use super::*;
-use crate::testing::seeds;
+use crate::tests::seeds;
 
 #[test]
 fn whatever_the_line_does_both_chains_converge_and_no_number_is_signed_twice() {

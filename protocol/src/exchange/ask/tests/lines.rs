@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
-use crate::testing::seeds;
+use crate::tests::seeds;
 
 const OURS: &[u8] = b"ours";
 const THEIRS: &[u8] = b"theirs";

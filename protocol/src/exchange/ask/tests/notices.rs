@@ -5,7 +5,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 use crate::exchange::notice::{Notice, VALID};
-use crate::testing::seeds;
+use crate::tests::seeds;
 
 const BODY: &[u8] = b"penicillin";
 

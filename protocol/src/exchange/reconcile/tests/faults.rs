@@ -1,7 +1,7 @@
 //! Lines that are cut and nodes that are killed, at every step.
 
 use super::*;
-use crate::testing::seeds;
+use crate::tests::seeds;
 
 /// One round under `seed`, cut and killed at random; it ends, and each person's turn came once.
 fn survive(seed: u64) {

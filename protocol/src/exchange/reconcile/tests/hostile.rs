@@ -8,7 +8,7 @@ use crate::crypto::stream::{Cipher, StreamKey, TAG};
 use crate::exchange::bundle::Shown;
 use crate::exchange::bundle::stream::Unreadable;
 use crate::statement::Signed;
-use crate::testing::seeds;
+use crate::tests::seeds;
 
 /// Frames doubled, dropped, swapped, repeated later and changed: every end has a name, and nobody
 /// is more than one bundle ahead.
