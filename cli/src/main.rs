@@ -17,6 +17,7 @@ mod commands;
 mod demo;
 mod output;
 mod paper;
+mod report;
 mod signing;
 
 /// A node makes and frees small values all day: with the system's allocator that is a sixth of its

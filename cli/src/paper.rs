@@ -48,3 +48,36 @@ pub fn write(given: Option<&Path>, usual: &str, text: &str) -> Result<PathBuf, F
     }
     Ok(std::path::absolute(&path).unwrap_or(path))
 }
+
+/// Fails if there is such a file already.
+pub fn is_new(path: &Path) -> Result<(), Failure> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(taken(path, &"File exists")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes a new file of mode 0600, durably, for nobody but whoever asked for it; gives where.
+pub fn write_new(path: &Path, text: &str) -> Result<PathBuf, Failure> {
+    let new = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    let mut file = new.map_err(|error| taken(path, &error))?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a file is none.
+        let _ = fs::remove_file(path);
+        taken(path, &error)
+    })?;
+    Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+fn taken(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    let fact = format!("{}: {why}", path.display());
+    let remedy = "name a file that is not there yet, in a directory you may write to";
+    Failure::new(WRONG, fact, remedy)
+}

@@ -70,7 +70,7 @@ pub async fn dispatch(
         Request::ListReviews(question) => answer(reviewing::list(node, user, &question).await?),
         Request::CloseReviews(question) => answer(reviewing::close(node, user, question).await?),
         Request::ListNotices(_) => answer(noticing::list(node, user).await?),
-        Request::WhoSaw(question) => answer(who_saw::who_saw(node, question).await?),
+        Request::WhoSaw(question) => answer(who_saw::who_saw(node, user, question).await?),
         Request::Withhold(question) => answer(withholding::add(node, user, question).await?),
         Request::Release(question) => answer(withholding::release(node, user, question).await?),
         Request::Reconcile(question) => {

@@ -1,5 +1,6 @@
 //! Answers about members, offers and terms.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fairshare_protocol::armour;
@@ -14,7 +15,9 @@ use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 use fairshare_protocol::offer::Offer;
 use fairshare_protocol::roster::{Claim, Member, Roster, Status};
+use fairshare_protocol::text::Line;
 
+use crate::config::Desk;
 use crate::engine::drive::now;
 use crate::membership;
 use crate::node::Node;
@@ -53,6 +56,29 @@ pub(super) fn peer_name(node: &Node, code: &OdsCode) -> Result<String, Failure> 
     Ok(other(node, &roster, code)?.name.to_string())
 }
 
+/// What these members and this node's own organisation are called, as far as the roster has them.
+pub(super) fn named(
+    node: &Node,
+    codes: impl IntoIterator<Item = OdsCode>,
+) -> BTreeMap<OdsCode, String> {
+    let Some(roster) = node.membership.roster() else {
+        return BTreeMap::new();
+    };
+    let all = codes.into_iter().chain([node.code().clone()]);
+    let found = all.filter_map(|code| {
+        let name = roster.member(&code)?.name.to_string();
+        Some((code, name))
+    });
+    found.collect()
+}
+
+/// A desk and how it is reached, in a line.
+pub(super) fn desk(desk: &Desk) -> String {
+    let reached = desk.email.iter().chain(&desk.telephone);
+    let parts = [&desk.name].into_iter().chain(reached).map(Line::as_str);
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// That a command which is about others was given this node's own code.
 pub fn is_own(code: &OdsCode) -> Failure {
     let fact = format!("{code} is this node's own organisation");
@@ -79,8 +105,6 @@ pub fn members(node: &Node) -> Result<MembersReport, Failure> {
         why: member.why.clone(),
         since: member.since,
         population: member.population,
-        predecessors: member.predecessors.keys().cloned().collect(),
-        successor: member.successor.clone(),
         steward: roster.charter().stewards.contains_key(&member.code),
         own: member.code == *node.code(),
         organisation: member.organisation,

@@ -3,22 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fairshare_protocol::category::Purpose;
 use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::exchange::{Counts, Seen, Sight, WhoSaw, WhoSawReport};
+use fairshare_protocol::exchange::review::Side;
 use fairshare_protocol::ids::{Commitment, ExchangeId, OdsCode};
 use fairshare_protocol::journal::{Act, Entry, Outcome};
+use fairshare_protocol::member::User;
+use fairshare_protocol::text::Line;
 
+use super::members::{desk, named, operator};
 use super::received::counts;
 use super::{blocking, wrong};
 use crate::engine::drive::now;
 use crate::engine::finding;
 use crate::node::Node;
+use crate::store;
 
 /// Everything the journal holds about one person. Reads all of it.
 ///
 /// # Errors
 /// If store or journal fail.
-pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport, Failure> {
+pub async fn who_saw(
+    node: &Arc<Node>,
+    user: &User,
+    question: WhoSaw,
+) -> Result<WhoSawReport, Failure> {
+    operator(node, user, "asked who saw what of somebody".to_owned()).await?;
     let node = Arc::clone(node);
     blocking(move || {
         let held = node.records.people_by_key(&question.person);
@@ -41,8 +52,15 @@ pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport,
                 sights.extend(sight(node.code(), entry, &names, &mut begun));
             }
         }
+        for sight in &mut sights {
+            sight.reason = reason(&node, sight).map_err(|error| wrong(&error))?;
+        }
+        let members: BTreeSet<_> = sights.iter().map(|sight| sight.member.clone()).collect();
         Ok(WhoSawReport {
             now: now(),
+            own: node.code().clone(),
+            guardian: desk(&node.config.caldicott_guardian),
+            names: named(&node, members),
             held: !held.is_empty(),
             sights,
         })
@@ -50,13 +68,38 @@ pub async fn who_saw(node: &Arc<Node>, question: WhoSaw) -> Result<WhoSawReport,
     .await
 }
 
-/// How an exchange in which something of ours was shown came about; in a round nothing says so
-/// before it is shown.
+/// Why an emergency was one, as whoever asked said: its review has it.
+fn reason(node: &Node, sight: &Sight) -> Result<Option<Line>, store::Error> {
+    let (Some(Purpose::Emergency), Some(exchange)) = (sight.purpose, &sight.exchange) else {
+        return Ok(None);
+    };
+    let side = match sight.what {
+        Seen::Asked => Side::Asked,
+        Seen::Shown | Seen::NothingShown(_) | Seen::Refused(_) => Side::Answered,
+        _ => return Ok(None),
+    };
+    let mut found = node.reviews.of(exchange)?.into_iter();
+    let found = found.find(|it| it.review.side == side && it.review.peer == sight.member);
+    Ok(found.map(|it| it.review.reason))
+}
+
+/// How an exchange came about in which something was shown; in a round nothing says so before it is.
 enum Begun {
+    /// By a question of ours.
+    Asked(Purpose),
     /// By an answer, or in return for one: which said already what was shown.
-    Answered,
+    Answered(Purpose),
     /// By a notice.
     Told,
+}
+
+impl Begun {
+    const fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::Asked(purpose) | Self::Answered(purpose) => Some(*purpose),
+            Self::Told => None,
+        }
+    }
 }
 
 /// What an entry says of a person the journal calls by one of these names; `begun` remembers of the
@@ -73,6 +116,7 @@ fn sight(
         member: us.clone(),
         user: None,
         purpose: None,
+        reason: None,
         what: Seen::Searched,
         records: Counts::new(),
         exchange: None,
@@ -90,6 +134,7 @@ fn sight(
             person,
             ..
         } => {
+            begun.insert(exchange, Begun::Asked(purpose));
             (sight.member, sight.user) = (peer, Some(user));
             (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
             sight.what = Seen::Asked;
@@ -105,7 +150,7 @@ fn sight(
             private,
             ..
         } => {
-            begun.insert(exchange, Begun::Answered);
+            begun.insert(exchange, Begun::Answered(purpose));
             (sight.member, sight.user) = (peer, Some(user));
             (sight.purpose, sight.exchange) = (Some(purpose), Some(exchange));
             sight.what = match outcome {
@@ -126,7 +171,7 @@ fn sight(
             outcome,
             ..
         } => {
-            begun.insert(exchange, Begun::Answered);
+            begun.insert(exchange, Begun::Answered(purpose));
             let Outcome::Delivered(shown) = outcome else {
                 return None;
             };
@@ -147,9 +192,12 @@ fn sight(
             ..
         } => {
             sight.what = match begun.get(&exchange) {
-                Some(Begun::Answered) => return None,
+                Some(Begun::Answered(_)) => return None,
                 Some(Begun::Told) => Seen::Told,
-                None => Seen::ShownInRound,
+                Some(Begun::Asked(_)) | None => {
+                    sight.purpose = Some(Purpose::SharedCare);
+                    Seen::ShownInRound
+                }
             };
             (sight.member, sight.exchange) = (peer, Some(exchange));
             sight.records = counts(shown);
@@ -162,6 +210,7 @@ fn sight(
             outcome,
             ..
         } => {
+            sight.purpose = begun.get(&exchange).and_then(Begun::purpose);
             (sight.member, sight.exchange) = (peer, Some(exchange));
             sight.what = match outcome {
                 Outcome::Delivered(shown) => {
@@ -179,6 +228,7 @@ fn sight(
             outcome,
             ..
         } => {
+            sight.purpose = begun.get(&exchange).and_then(Begun::purpose);
             (sight.member, sight.exchange) = (peer, Some(exchange));
             sight.what = match outcome {
                 Outcome::Failed(why) => Seen::Failed(why),

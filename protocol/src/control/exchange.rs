@@ -309,6 +309,12 @@ pub struct WhoSaw {
 pub struct WhoSawReport {
     /// The node's clock when it answered.
     pub now: Timestamp,
+    /// Us.
+    pub own: OdsCode,
+    /// Whom to ask about it here: the Caldicott Guardian, and how they are reached.
+    pub guardian: String,
+    /// The names of the members in it, and ours, as far as the roster has them.
+    pub names: BTreeMap<OdsCode, String>,
     /// Whether this node holds the person.
     pub held: bool,
     /// What happened.
@@ -328,6 +334,8 @@ pub struct Sight {
     pub user: Option<User>,
     /// What for, if it was an exchange.
     pub purpose: Option<Purpose>,
+    /// Why, in the words of whoever asked, if it was an emergency.
+    pub reason: Option<Line>,
     /// What.
     pub what: Seen,
     /// Records seen.

@@ -1,7 +1,5 @@
 //! From the statements about one member to what it is.
 
-use std::collections::BTreeMap;
-
 use super::decision::{Decision, Kind, NOTHING};
 use super::own::Claim;
 use super::statements::{Book, Decided, Said};
@@ -12,11 +10,9 @@ use crate::ids::{Hash, OdsCode, PublicKey};
 pub(super) const fn fits(status: Option<Status>, kind: Kind) -> bool {
     match (kind, status) {
         (Kind::Admit, _) => true,
-        (_, None) => false,
+        (Kind::Succeed, _) | (_, None) => false,
         (Kind::Key | Kind::Reinstate, Some(_)) => true,
-        (Kind::Limit | Kind::Remove | Kind::Succeed, Some(status)) => {
-            !matches!(status, Status::Removed)
-        }
+        (Kind::Limit | Kind::Remove, Some(status)) => !matches!(status, Status::Removed),
     }
 }
 
@@ -78,8 +74,9 @@ fn apply(
     last: (u32, Hash),
     held: &Decided,
 ) -> Option<Member> {
+    let evidence = member.as_ref().map(|m| m.evidence.clone());
     let mut member = match (&held.decision, member) {
-        (Decision::Admit(admission), before) => Member {
+        (Decision::Admit(admission), _) => Member {
             code: code.clone(),
             kind: admission.kind,
             name: admission.name.clone(),
@@ -90,15 +87,10 @@ fn apply(
             since: held.at,
             last,
             anchor: last.0,
-            admitted: last.0,
-            predecessors: before
-                .as_ref()
-                .map_or_else(BTreeMap::new, |it| it.predecessors.clone()),
-            successor: None,
             node: None,
             contact: None,
             offer: None,
-            evidence: before.map_or_else(Vec::new, |it| it.evidence),
+            evidence: evidence.unwrap_or_default(),
         },
         (_, member) => member?,
     };
@@ -116,12 +108,6 @@ fn apply(
         Decision::Reinstate(_) => {
             member.status = Status::Admitted;
             member.why = None;
-        }
-        Decision::Succeed(succession) => {
-            for code in &succession.predecessors {
-                let named = member.predecessors.entry(code.clone());
-                named.or_insert(last);
-            }
         }
     }
     if held.decision.kind().is_anchor() {
