@@ -28,6 +28,7 @@ mod build;
 mod dial;
 mod door;
 mod frames;
+mod line;
 mod peers;
 mod streams;
 mod swarm;

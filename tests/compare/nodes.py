@@ -15,17 +15,18 @@ PATIENCE = 60
 
 
 class Node:
-    def __init__(self, program, place, code, kind, population, config=None):
+    def __init__(self, program, place, code, kind, population, config=None, counted=True):
         self._program, self._place, self.code = program, place, code
         self._process = None
         self._starts = 0
         os.makedirs(place)
         port = measure.free_port()
-        # Others reach it through the line that counts only.
-        self.wire = measure.Wire(port)
+        # Others reach it through the line that counts only, if there is one.
+        self.wire = measure.Wire(port) if counted else None
+        announced = self.wire.port if counted else port
         self.ok(
             *("init", "--ods", code, "--kind", kind, "--name", f"Compared {code}"),
-            *("--listen", f"127.0.0.1:{port}", "--announce", f"127.0.0.1:{self.wire.port}"),
+            *("--listen", f"127.0.0.1:{port}", "--announce", f"127.0.0.1:{announced}"),
             *("--population", str(population), "--no-passphrase"),
             *("--exchange-contact", "Records desk", "--guardian", "Dr A. Moss"),
         )
@@ -108,7 +109,8 @@ class Node:
             self._process = None
 
     def end(self):
-        self.wire.close()
+        if self.wire is not None:
+            self.wire.close()
         self.kill()
 
     def log(self):
@@ -127,13 +129,13 @@ def until(what, so):
 class Pair:
     """A trust and a practice of one federation, which have met, with their people imported."""
 
-    def __init__(self, program, place, files, counts, config=None):
+    def __init__(self, program, place, files, counts, config=None, counted=True):
         self.nodes = []
         kinds = (("RH8", "acute-trust"), ("L83024", "gp-practice"))
         try:
             for (code, kind), count in zip(kinds, counts):
                 where = os.path.join(place, code)
-                self.nodes.append(Node(program, where, code, kind, count, config))
+                self.nodes.append(Node(program, where, code, kind, count, config, counted))
             self._meet(place)
             for node, file in zip(self.nodes, files):
                 node.ok("import", file)

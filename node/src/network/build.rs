@@ -8,18 +8,13 @@ use std::sync::atomic::Ordering;
 use fairshare_protocol::limits::{MAX_CONNECTIONS_PER_PEER, MAX_DIALS, MAX_PENDING_INBOUND};
 use futures::{FutureExt, StreamExt};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, ping, tcp, yamux};
+use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, ping};
 
 use super::address::{self, transport_reason};
-use super::buffered::Buffered;
 use super::door::Door;
 use super::streams::Behaviour;
 use super::swarm::State;
-use super::tls::Tls;
-use super::{Error, Event, STREAMS};
-
-/// Streams of one connection, both ways, at the muxer.
-const MUXER_STREAMS: usize = 128;
+use super::{Error, Event, STREAMS, line};
 
 /// Everything a swarm does.
 #[derive(NetworkBehaviour)]
@@ -46,11 +41,6 @@ impl State {
         let ping = ping::Config::new()
             .with_interval(self.config.timing.ping)
             .with_timeout(self.config.timing.ping);
-        let muxer = || {
-            let mut muxer = yamux::Config::default();
-            muxer.set_max_num_streams(MUXER_STREAMS);
-            muxer
-        };
         self.broken = Arc::default();
         let broken = Arc::clone(&self.broken);
         // libp2p would let a task that panics vanish, and count its connection for ever.
@@ -64,11 +54,7 @@ impl State {
         };
         let mut swarm = SwarmBuilder::with_existing_identity(key.map_err(|_| Error::Key)?)
             .with_tokio()
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                |key: &_| Tls::new(key).map(Buffered),
-                muxer,
-            )
+            .with_tcp(line::tcp(), line::secured, line::muxer)
             .map_err(|_| Error::Key)?
             .with_quic()
             .with_behaviour(|_| Whole {

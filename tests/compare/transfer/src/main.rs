@@ -2,7 +2,7 @@
 //!
 //! `rivals serve KIND FILE…` prints one line, which `rivals get KIND LINE DIR` takes, and serves until
 //! its standard input ends. `get` writes every file into DIR, each fsynced, and prints the seconds it
-//! took. What travels is checked by BLAKE3 on both sides, except over HTTP, which has no such thing.
+//! took, and the most memory it had resident before and after, in bytes. What travels is checked by BLAKE3 on both sides, except over HTTP, which has no such thing.
 
 use std::error::Error;
 use std::io::Read as _;
@@ -14,6 +14,10 @@ mod iroh_blobs_store;
 mod plain;
 mod stream;
 mod tls;
+
+/// As a node has it, so that what differs is not the allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -39,6 +43,7 @@ async fn main() -> Fallible<()> {
         }
         ["get", kind, at, dir] => {
             let dir = Path::new(dir);
+            let resting = peak()?;
             let begun = Instant::now();
             match *kind {
                 "libp2p" => plain::get(at, dir).await?,
@@ -47,12 +52,20 @@ async fn main() -> Fallible<()> {
                 "http" => http::get(at, dir).await?,
                 _ => return Err("no such kind".into()),
             }
-            println!("{}", begun.elapsed().as_secs_f64());
+            println!("{} {resting} {}", begun.elapsed().as_secs_f64(), peak()?);
             Ok(())
         }
         ["certificate", dir] => tls::certificate(Path::new(dir)),
         _ => Err("rivals serve KIND FILE… | get KIND LINE DIR | certificate DIR".into()),
     }
+}
+
+/// The most memory this process has had resident, in bytes.
+fn peak() -> Fallible<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    Ok(kib.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
 }
 
 /// Says where to get the files, and waits until nobody wants them any more.

@@ -1,28 +1,35 @@
-//! A plain libp2p stream, on the transport a node uses: TCP, TLS, yamux.
+//! A plain libp2p stream on the very line nodes have between them, built of the node's own source: TCP, its
+//! TLS and its buffer, yamux.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, tcp, tls, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 use crate::{Fallible, ready, stream};
 
+#[path = "../../../../node/src/network/buffered.rs"]
+mod buffered;
+#[path = "../../../../node/src/network/line.rs"]
+mod line;
+#[path = "../../../../node/src/network/tls.rs"]
+mod tls;
+
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/files");
+/// Longer than any transfer takes.
+const IDLE: Duration = Duration::from_secs(600);
 
 fn swarm() -> Fallible<Swarm<libp2p_stream::Behaviour>> {
     Ok(SwarmBuilder::with_new_identity()
         .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            tls::Config::new,
-            yamux::Config::default,
-        )?
+        .with_tcp(line::tcp(), line::secured, line::muxer)?
         .with_behaviour(|_| libp2p_stream::Behaviour::new())?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(std::time::Duration::from_secs(600)))
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
         .build())
 }
 
