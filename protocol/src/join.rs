@@ -184,6 +184,7 @@ impl Joining {
     }
 
     fn hangs_right(&self, roster: &Roster) -> Result<(), Refusal> {
+        roster.unmerged(&self.request.member)?;
         let expected = roster.next_anchor(&self.request.member);
         if self.n == expected {
             Ok(())

@@ -100,6 +100,8 @@ pub const MAX_ADDRESSES: usize = 16;
 pub const MAX_DECISIONS: u32 = 1000;
 /// The most steward statements kept for one member under one number.
 pub const MAX_RIVALS: usize = 16;
+/// The most members one steward statement merges into another.
+pub const MAX_PREDECESSORS: usize = 64;
 /// The highest `u` of statements signed by an organisation key.
 pub const MAX_ORGANISATION_STATEMENTS: u32 = 64;
 /// The highest `u` of statements signed by a node key.

@@ -10,7 +10,11 @@
 //!
 //! **What fits.** The first must be an `admit`. `admit` fits always (a member that was removed or
 //! left joins anew; particulars change); `reinstate` and `key` fit anyone admitted once; `limit` and
-//! `remove` anyone not removed.
+//! `remove` anyone not removed, and so does `succeed`.
+//!
+//! **Merging.** Whom a `succeed` names is merged into the member it is about: no member any more,
+//! never again, and its cap is added to the successor's. The last word about two successors of one,
+//! or a circle, has the statement with the smaller hash; what is passed over is shown as evidence.
 //!
 //! **Self statements** count under the newest `admit`, `reinstate` or `key`; see [`own`].
 
@@ -20,25 +24,26 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::category::words;
-use crate::charter::{self, Charter};
-use crate::codec;
+use crate::charter::Charter;
 use crate::ids::{FederationId, Hash, OdsCode, PublicKey, SealKey};
 use crate::member::MemberKind;
-use crate::offer::{self, Offer};
-use crate::statement;
+use crate::offer::Offer;
 use crate::terms::{Party, Terms};
 use crate::text::Line;
 use crate::time::Timestamp;
 
 pub mod decision;
+mod merging;
 pub mod own;
+mod refusal;
 pub mod statements;
 pub mod sync;
 mod walk;
 pub mod welcome;
 
-pub use decision::{Admission, Decision, StewardStatement};
+pub use decision::{Admission, Decision, StewardStatement, Succession};
 pub use own::{Claim, Contact, NodeKeys, SelfStatement};
+pub use refusal::{NoTerms, Refusal};
 pub use statements::{Statement, Statements};
 pub use welcome::Welcome;
 
@@ -53,6 +58,8 @@ words! {
         Removed = "removed",
         /// It left.
         Left = "left",
+        /// Another succeeds it.
+        Merged = "merged",
         /// It said two different things at once; no node key is valid.
         Contested = "contested",
     }
@@ -69,7 +76,8 @@ pub struct Member {
     pub name: Line,
     /// Its organisation key.
     pub organisation: PublicKey,
-    /// People it may at most put into its advert.
+    /// People it may at most put into its advert: its own, and those of the members merged into it
+    /// since stewards last set this.
     pub population: u64,
     /// What it is now.
     pub status: Status,
@@ -81,6 +89,12 @@ pub struct Member {
     pub last: (u32, Hash),
     /// The number self statements must hang on.
     pub anchor: u32,
+    /// The number of the last admission taken.
+    pub admitted: u32,
+    /// Who is merged into it, with number and hash of the statement that says so.
+    pub predecessors: BTreeMap<OdsCode, (u32, Hash)>,
+    /// Into whom it is merged.
+    pub successor: Option<OdsCode>,
     /// Its node's keys: none if it named none, its node never spoke, or it is no active member.
     pub node: Option<NodeKeys>,
     /// Where and through whom it is reached.
@@ -102,6 +116,13 @@ pub enum Evidence {
         taken: Hash,
         /// What was passed over.
         passed: Vec<Hash>,
+    },
+    /// Stewards merged one member into more than one, or two into each other.
+    Successors {
+        /// The statement that says what was passed over.
+        passed: Hash,
+        /// Who is merged.
+        predecessor: OdsCode,
     },
     /// A member said two things under one `u`.
     Own {
@@ -141,6 +162,7 @@ impl Roster {
     pub fn of(statements: &Statements) -> Self {
         let members = statements.members();
         let mut members: BTreeMap<_, _> = members.map(|it| (it.code.clone(), it)).collect();
+        merging::merge(&mut members);
         let mut nodes = BTreeMap::new();
         for (code, member) in &mut members {
             let Some(keys) = member.node else { continue };
@@ -226,16 +248,22 @@ impl Roster {
         now: Timestamp,
     ) -> Result<StewardStatement, Refusal> {
         let member = self.member(about);
+        self.unmerged(about)?;
         let status = member.map(|member| member.status);
-        if !walk::fits(status, decision.kind()) {
+        // Whoever left or contradicts itself takes nobody over.
+        let apart = member.is_none_or(|member| !member.is_active());
+        let fits = walk::fits(status, decision.kind());
+        if !fits || (decision.kind() == decision::Kind::Succeed && apart) {
             return Err(Refusal::DoesNotFit {
                 about: about.clone(),
                 kind: decision.kind().word(),
                 status: status.map_or("not a member", Status::word),
             });
         }
-        if let Decision::Admit(admission) = decision {
-            admission.check()?;
+        match decision {
+            Decision::Admit(admission) => admission.check()?,
+            Decision::Succeed(succession) => self.succeedable(about, succession)?,
+            _ => {}
         }
         let (n, previous) = member.map_or((0, decision::NOTHING), |member| member.last);
         Ok(StewardStatement::new(
@@ -245,6 +273,31 @@ impl Roster {
             now,
             decision,
         ))
+    }
+
+    /// That a member is not merged into another, which it is for good.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn unmerged(&self, code: &OdsCode) -> Result<(), Refusal> {
+        let into = self
+            .member(code)
+            .and_then(|member| member.successor.clone());
+        into.map_or(Ok(()), |into| {
+            let about = code.clone();
+            Err(Refusal::Merged { about, into })
+        })
+    }
+
+    fn succeedable(&self, about: &OdsCode, succession: &Succession) -> Result<(), Refusal> {
+        succession.check(about)?;
+        for code in &succession.predecessors {
+            if self.member(code).is_none() {
+                return Err(Refusal::UnknownPredecessor(code.clone()));
+            }
+            self.unmerged(code)?;
+        }
+        Ok(())
     }
 
     /// The number the self statements of a joining organisation must hang on.
@@ -270,98 +323,6 @@ pub enum Inserted {
     New,
     /// It, or what proves the same, was.
     Known,
-}
-
-/// Why there are no terms.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoTerms {
-    /// Terms are between two.
-    #[error("{0} has no terms with itself; name another member")]
-    Oneself(OdsCode),
-    /// Not a member.
-    #[error("{0} is not a member; `fairshare members` lists who is")]
-    Unknown(OdsCode),
-    /// No active member.
-    #[error("{0} takes no part: it is {1}")]
-    Inactive(OdsCode, Status),
-    /// No offer.
-    #[error("{0} has published no offer; ask it to run `fairshare offer publish`")]
-    NoOffer(OdsCode),
-}
-
-/// Why a statement is not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is about another federation.
-    #[error("the statement belongs to another federation")]
-    OtherFederation,
-    /// It was decided under a charter version that is not ours.
-    #[error("the statement was decided under another charter")]
-    OtherCharter,
-    /// Too few stewards signed.
-    #[error("signed by {given} stewards where {needed} are needed")]
-    TooFewStewards {
-        /// How many signed.
-        given: usize,
-        /// How many must.
-        needed: u16,
-    },
-    /// A signature that should not be there.
-    #[error(transparent)]
-    Charter(#[from] charter::Refusal),
-    /// A number out of range, or a first statement with a predecessor.
-    #[error("the statement's number is out of range or does not go with its predecessor")]
-    Number,
-    /// A kind from a later version.
-    #[error("statements of kind {0} are not supported; a newer version may know them")]
-    UnknownKind(u16),
-    /// Succession is reserved.
-    #[error("`succeed` is not supported yet")]
-    Succeed,
-    /// Not what the kind carries.
-    #[error("the statement does not carry what its kind should")]
-    Body,
-    /// Nobody, or more than an advert holds.
-    #[error("a population of {0}; give at least 1 and at most 4194304")]
-    Population(u64),
-    /// Too many, one twice, or one that is no multiaddr.
-    #[error("addresses must be at most 16 different multiaddrs such as /ip4/10.0.0.5/tcp/4850")]
-    Addresses,
-    /// An offer that is none.
-    #[error(transparent)]
-    Offer(#[from] offer::Refusal),
-    /// Dated ahead of our clock; it may be taken later.
-    #[error("dated {0}, more than 5 minutes ahead of this node's clock; check both clocks")]
-    Ahead(Timestamp),
-    /// Nothing held names its signer; it may be taken later.
-    #[error("nothing known names this statement's signer")]
-    Unfounded,
-    /// A bound of `limits.rs` is reached.
-    #[error("no more statements of this kind about this member are kept")]
-    Full,
-    /// A decision that does not fit what the member is.
-    #[error("`{kind}` does not fit {about}, which is {status}")]
-    DoesNotFit {
-        /// Whom it concerns.
-        about: OdsCode,
-        /// The decision.
-        kind: &'static str,
-        /// What the member is.
-        status: &'static str,
-    },
-    /// A signature or the bytes.
-    #[error(transparent)]
-    Statement(#[from] statement::Error),
-    /// The bytes are no statement.
-    #[error(transparent)]
-    Codec(#[from] codec::Error),
-}
-
-impl Refusal {
-    /// Whether the same statement may be taken another time: whoever sent it did no wrong.
-    pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Ahead(_) | Self::Unfounded | Self::Full)
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::roster::{self, MemberReport};
+use fairshare_protocol::ids::OdsCode;
 
 use crate::client::Client;
 use crate::output::{ago, count};
@@ -51,6 +52,10 @@ fn row(now: fairshare_protocol::time::Timestamp, member: &MemberReport) -> Vec<S
         notes.push("steward".to_owned());
     }
     notes.extend(member.why.clone());
+    if !member.predecessors.is_empty() {
+        let codes = member.predecessors.iter().map(OdsCode::as_str);
+        notes.push(format!("with {}", codes.collect::<Vec<_>>().join(", ")));
+    }
     if member.contradictions > 0 {
         notes.push(format!("{} contradictions", member.contradictions));
     }

@@ -105,6 +105,8 @@ pub fn members(node: &Node) -> Result<MembersReport, Failure> {
         why: member.why.clone(),
         since: member.since,
         population: member.population,
+        predecessors: member.predecessors.keys().cloned().collect(),
+        successor: member.successor.clone(),
         steward: roster.charter().stewards.contains_key(&member.code),
         own: member.code == *node.code(),
         organisation: member.organisation,

@@ -68,6 +68,10 @@ pub struct MemberReport {
     pub since: Timestamp,
     /// People it may at most put into its advert.
     pub population: u64,
+    /// Who is merged into it.
+    pub predecessors: Vec<OdsCode>,
+    /// Into whom it is merged.
+    pub successor: Option<OdsCode>,
     /// Whether it is a steward.
     pub steward: bool,
     /// Whether it is this node's own.

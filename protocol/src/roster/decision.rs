@@ -4,6 +4,7 @@
 //! the one before. Kinds are numbers on the wire, so that one from a later version is refused by
 //! name rather than as garbage.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Refusal;
 use crate::codec::{self, Bytes};
 use crate::ids::{FederationId, Hash, OdsCode, PublicKey};
-use crate::limits::{MAX_ADVERT, MAX_STATEMENT};
+use crate::limits::{MAX_ADVERT, MAX_PREDECESSORS, MAX_STATEMENT};
 use crate::member::MemberKind;
 use crate::statement::Body;
 use crate::text::Line;
@@ -60,6 +61,7 @@ impl StewardStatement {
                 codec::encode(reason)
             }
             Decision::Key(key) => codec::encode(key),
+            Decision::Succeed(succession) => codec::encode(succession),
         };
         Self {
             federation,
@@ -86,7 +88,11 @@ impl StewardStatement {
             Kind::Limit => Decision::Limit(body(&self.body)?),
             Kind::Key => Decision::Key(body(&self.body)?),
             Kind::Reinstate => Decision::Reinstate(body(&self.body)?),
-            Kind::Succeed => return Err(Refusal::Succeed),
+            Kind::Succeed => {
+                let succession: Succession = body(&self.body)?;
+                succession.check(&self.about)?;
+                Decision::Succeed(succession)
+            }
             Kind::Admit => {
                 let admission: Admission = body(&self.body)?;
                 admission.check()?;
@@ -107,7 +113,7 @@ pub enum Kind {
     Key,
     /// See [`Decision::Reinstate`].
     Reinstate,
-    /// Names predecessors. Reserved; refused by name until it is built.
+    /// See [`Decision::Succeed`].
     Succeed,
     /// See [`Decision::Admit`].
     Admit,
@@ -175,6 +181,8 @@ pub enum Decision {
     Reinstate(Reason),
     /// It has another organisation key.
     Key(NewKey),
+    /// Others are merged into it: their history and their caps are its own from now on.
+    Succeed(Succession),
 }
 
 impl Decision {
@@ -186,6 +194,7 @@ impl Decision {
             Self::Remove(_) => Kind::Remove,
             Self::Reinstate(_) => Kind::Reinstate,
             Self::Key(_) => Kind::Key,
+            Self::Succeed(_) => Kind::Succeed,
         }
     }
 
@@ -194,7 +203,7 @@ impl Decision {
         match self {
             Self::Admit(admission) => Some(admission.organisation),
             Self::Key(key) => Some(key.organisation),
-            Self::Limit(_) | Self::Remove(_) | Self::Reinstate(_) => None,
+            Self::Limit(_) | Self::Remove(_) | Self::Reinstate(_) | Self::Succeed(_) => None,
         }
     }
 }
@@ -240,4 +249,30 @@ pub struct NewKey {
     pub organisation: PublicKey,
     /// Why, in words without patient data.
     pub reason: Line,
+}
+
+/// Who is merged into a member, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// The members that are merged into it.
+    pub predecessors: BTreeSet<OdsCode>,
+    /// Why, in words without patient data.
+    pub reason: Line,
+}
+
+impl Succession {
+    /// Whether `successor` can succeed these.
+    ///
+    /// # Errors
+    /// If they are none, too many, or the successor itself is among them.
+    pub fn check(&self, successor: &OdsCode) -> Result<(), Refusal> {
+        let count = self.predecessors.len();
+        if !(1..=MAX_PREDECESSORS).contains(&count) {
+            Err(Refusal::Predecessors(count))
+        } else if self.predecessors.contains(successor) {
+            Err(Refusal::OwnPredecessor(successor.clone()))
+        } else {
+            Ok(())
+        }
+    }
 }

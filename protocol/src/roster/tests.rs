@@ -9,10 +9,12 @@ use crate::crypto::sign::KeyPair;
 use crate::ids::SealKey;
 use crate::statement::{CoSigned, Signed};
 use crate::time::DAY;
+use crate::{charter, codec, statement};
 
 mod conversation;
 mod order;
 mod rules;
+mod succession;
 
 pub(crate) const NOW: Timestamp = Timestamp(20_000 * DAY);
 
@@ -56,6 +58,13 @@ fn new_key(organisation: u8) -> Decision {
     Decision::Key(NewKey {
         organisation: key(organisation).public(),
         reason: line("stolen"),
+    })
+}
+
+fn succeed(predecessors: &[&str]) -> Decision {
+    Decision::Succeed(Succession {
+        predecessors: predecessors.iter().map(|text| code(text)).collect(),
+        reason: line("merged"),
     })
 }
 

@@ -1,5 +1,7 @@
 //! From the statements about one member to what it is.
 
+use std::collections::BTreeMap;
+
 use super::decision::{Decision, Kind, NOTHING};
 use super::own::Claim;
 use super::statements::{Book, Decided, Said};
@@ -10,9 +12,11 @@ use crate::ids::{Hash, OdsCode, PublicKey};
 pub(super) const fn fits(status: Option<Status>, kind: Kind) -> bool {
     match (kind, status) {
         (Kind::Admit, _) => true,
-        (Kind::Succeed, _) | (_, None) => false,
+        (_, None) => false,
         (Kind::Key | Kind::Reinstate, Some(_)) => true,
-        (Kind::Limit | Kind::Remove, Some(status)) => !matches!(status, Status::Removed),
+        (Kind::Limit | Kind::Remove | Kind::Succeed, Some(status)) => {
+            !matches!(status, Status::Removed)
+        }
     }
 }
 
@@ -74,9 +78,8 @@ fn apply(
     last: (u32, Hash),
     held: &Decided,
 ) -> Option<Member> {
-    let evidence = member.as_ref().map(|m| m.evidence.clone());
     let mut member = match (&held.decision, member) {
-        (Decision::Admit(admission), _) => Member {
+        (Decision::Admit(admission), before) => Member {
             code: code.clone(),
             kind: admission.kind,
             name: admission.name.clone(),
@@ -87,10 +90,15 @@ fn apply(
             since: held.at,
             last,
             anchor: last.0,
+            admitted: last.0,
+            predecessors: before
+                .as_ref()
+                .map_or_else(BTreeMap::new, |it| it.predecessors.clone()),
+            successor: None,
             node: None,
             contact: None,
             offer: None,
-            evidence: evidence.unwrap_or_default(),
+            evidence: before.map_or_else(Vec::new, |it| it.evidence),
         },
         (_, member) => member?,
     };
@@ -108,6 +116,12 @@ fn apply(
         Decision::Reinstate(_) => {
             member.status = Status::Admitted;
             member.why = None;
+        }
+        Decision::Succeed(succession) => {
+            for code in &succession.predecessors {
+                let named = member.predecessors.entry(code.clone());
+                named.or_insert(last);
+            }
         }
     }
     if held.decision.kind().is_anchor() {

@@ -20,6 +20,8 @@ fn life(on: &Statements) -> Vec<Statement> {
         let back = Decision::Reinstate(reason("x"));
         let back_remove = decided(on, name, (3, remove.hash()), &back);
         let back_limit = decided(on, name, (3, limit.hash()), &back);
+        let other = if name == "A1" { "B1" } else { "A1" };
+        let merge = decided(on, name, (2, admit.hash()), &succeed(&[other, "C1"]));
         all.extend([admit, again, limit, remove, rekey, back_remove, back_limit]);
         for n in 1..=3 {
             for (u, claim, signer) in [
@@ -37,6 +39,7 @@ fn life(on: &Statements) -> Vec<Statement> {
                 all.push(said(on, name, (n, u), &claim, signer));
             }
         }
+        all.push(merge);
     }
     all
 }

@@ -422,7 +422,7 @@ fn kinds_of_later_versions_are_refused_by_name() {
         let signed = codec::decode::<CoSigned<StewardStatement>>(&bytes, 4096).unwrap();
         insert(&mut held, Statement::Steward(signed)).unwrap_err()
     };
-    assert_eq!(refused(6, &[]), Refusal::Succeed);
+    assert_eq!(refused(6, &[]), Refusal::Body);
     assert_eq!(refused(7, &[]), Refusal::UnknownKind(7));
     assert_eq!(refused(2, &[9, 9]), Refusal::Body);
     assert_eq!(refused(1, &[]), Refusal::Body);
