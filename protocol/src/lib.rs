@@ -23,6 +23,7 @@ pub mod member;
 pub mod charter;
 pub mod join;
 pub mod offer;
+pub mod proposal;
 pub mod roster;
 pub mod terms;
 

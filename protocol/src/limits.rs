@@ -32,6 +32,12 @@ pub const MAX_STEWARDS: usize = 64;
 pub const MAX_ROSTER_STATEMENTS: usize = 100_000;
 /// The most join requests a steward's node keeps waiting.
 pub const MAX_PENDING_JOINS: usize = 256;
+/// The most proposals a steward's node keeps open.
+pub const MAX_PROPOSALS: usize = 64;
+/// The most of them that one steward alone has signed.
+pub const MAX_PROPOSALS_BY_ONE: usize = 16;
+/// How long a proposal may wait for signatures.
+pub const MAX_PROPOSAL_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The most people in one round of a reconcile.
 pub const MAX_ROUND: usize = 131_072;

@@ -26,12 +26,14 @@ pub const RECONCILE: &str = "/fairshare/reconcile/1";
 /// The only stream open to strangers.
 pub const JOIN: &str = "/fairshare/join/1";
 
+/// What stewards have still to sign.
+pub const PROPOSAL: &str = "/fairshare/proposal/1";
 /// The account two members keep of each other.
 pub const LEDGER: &str = "/fairshare/ledger/1";
 
 /// All of them; the node answers these and no others.
-pub const STREAMS: [&str; 9] = [
-    ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN, LEDGER, RECONCILE,
+pub const STREAMS: [&str; 10] = [
+    ROSTER, ADVERT, MATCH, DELTA, CONTACT, EXCHANGE, JOIN, LEDGER, RECONCILE, PROPOSAL,
 ];
 
 /// The kind of the message that says a kind was not known. It carries that kind.
