@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, dispute, federation, find, import, index, init, join, journal,
     ledger, matching, members, notices, offer, peer, peers, received, reconcile, reviews, run,
-    standing, status, terms, verify, who_saw, withhold,
+    standing, status, steward, terms, verify, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -46,6 +46,8 @@ pub enum Command {
     Join(join::Join),
     Admissions(admissions::Admissions),
     Admit(admit::Admit),
+    #[command(subcommand)]
+    Steward(steward::Steward),
     Members(members::Members),
     #[command(subcommand)]
     Offer(offer::OfferCommand),
@@ -89,6 +91,7 @@ impl Command {
             Self::Join(command) => command.run(client).await,
             Self::Admissions(command) => command.run(client).await,
             Self::Admit(command) => command.run(client).await,
+            Self::Steward(command) => command.run(client).await,
             Self::Members(command) => command.run(client).await,
             Self::Offer(command) => command.run(client).await,
             Self::Terms(command) => command.run(client).await,

@@ -27,6 +27,7 @@ pub mod reviews;
 pub mod run;
 pub mod standing;
 pub mod status;
+pub mod steward;
 pub mod terms;
 pub mod verify;
 pub mod who_saw;

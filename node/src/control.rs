@@ -30,6 +30,7 @@ mod ledger;
 mod members;
 mod naming;
 mod noticing;
+mod proposing;
 mod received;
 mod reconciling;
 mod reviewing;
@@ -94,6 +95,10 @@ pub async fn dispatch(
         Request::Admissions(_) => answer(joining::admissions(node)?),
         Request::Prepare(question) => answer(joining::prepare(node, &question)?),
         Request::Admit(question) => answer(joining::admit(node, user, question).await?),
+        Request::Propose(question) => answer(proposing::propose(node, question)?),
+        Request::SignProposal(question) => answer(proposing::sign(node, user, question).await?),
+        Request::ShowProposal(question) => answer(proposing::show(node, &question)?),
+        Request::ListProposals(question) => answer(proposing::list(node, &question)?),
         Request::Dismiss(question) => answer(joining::dismiss(node, user, question).await?),
         Request::ShowOffer(question) => answer(members::show_offer(node, &question)?),
         Request::PublishOffer(question) => {

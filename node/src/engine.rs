@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod matching;
 pub mod notices;
 pub mod progress;
+pub mod proposals;
 pub mod reconcile;
 pub mod roster;
 pub mod sessions;

@@ -6,11 +6,12 @@ use fairshare_protocol::charter::{self, Charter};
 use fairshare_protocol::ids::{Hash, OdsCode};
 use fairshare_protocol::join::{self, JoinRequest, Waiting};
 use fairshare_protocol::journal::Act;
+use fairshare_protocol::proposal::{self, Checked, Proposal, Proposals};
 use fairshare_protocol::roster::statements::{Statement, Statements};
 use fairshare_protocol::roster::{Inserted, Member, Refusal, Roster};
 use fairshare_protocol::statement::{CoSigned, Signed};
 use fairshare_protocol::time::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::store::{self, Store, Table};
 
@@ -21,6 +22,9 @@ pub struct Membership {
     charter: Table,
     statements: Table,
     requests: Table,
+    /// Proposals, and who is told of new ones.
+    proposals: Mutex<Table>,
+    proposed: Notify,
     held: Mutex<Option<Statements>>,
     roster: watch::Sender<Option<Arc<Roster>>>,
 }
@@ -35,6 +39,8 @@ impl Membership {
             charter: store.table("charter")?,
             statements: store.table("roster")?,
             requests: store.table("join requests")?,
+            proposals: Mutex::new(store.table("proposals")?),
+            proposed: Notify::new(),
             held: Mutex::new(None),
             roster: watch::Sender::new(None),
         };
@@ -109,6 +115,59 @@ impl Membership {
     /// If the store fails.
     pub fn decided(&self, request: &Hash) -> Result<bool, Error> {
         Ok(self.requests.remove(request.as_bytes())?)
+    }
+
+    /// What stewards have still to sign, as far as this node heard.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn proposals(&self) -> Result<Proposals, store::Error> {
+        let table = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = table.scan::<Proposal>(b"");
+        all.map(|pair| pair.map(|(_, proposal)| proposal)).collect()
+    }
+
+    /// Takes a proposal, or the signatures it has; forgets those that are none any more. Durable
+    /// after the store's next commit.
+    ///
+    /// # Errors
+    /// If it is none, there is no charter yet, or the store fails.
+    pub fn propose(
+        &self,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Result<(Inserted, Proposal, Checked), Error> {
+        let roster = self.roster().ok_or(Error::NoFederation)?;
+        // Two copies at once must not lose each other's signatures.
+        let table = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = table.scan::<Proposal>(b"");
+        let all: Result<Proposals, store::Error> =
+            all.map(|pair| pair.map(|(_, proposal)| proposal)).collect();
+        let mut all = all?;
+        for gone in all.tidy(&roster, now) {
+            table.remove(gone.as_bytes())?;
+        }
+        let (inserted, held) = all.add(proposal, &roster, now)?;
+        let checked = held.check(&roster, now)?;
+        if inserted == Inserted::New {
+            table.put(held.hash().as_bytes(), held)?;
+            self.proposed.notify_one();
+        }
+        Ok((inserted, held.clone(), checked))
+    }
+
+    /// Takes a proposal off the list.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn withdraw(&self, proposal: &Hash) -> Result<bool, store::Error> {
+        let table = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        table.remove(proposal.as_bytes())
+    }
+
+    /// Returns when a proposal is new, or has a new signature.
+    pub async fn proposed(&self) {
+        self.proposed.notified().await;
     }
 
     /// Joins the federation these statements are of, and gives what to journal. Durable after the
@@ -211,6 +270,9 @@ pub enum Error {
     /// A join request is not taken.
     #[error(transparent)]
     Request(#[from] join::Refusal),
+    /// A proposal is not taken.
+    #[error(transparent)]
+    Proposal(#[from] proposal::Refusal),
     /// No federation yet.
     #[error(
         "this node belongs to no federation yet; `fairshare join` or `fairshare federation found`"

@@ -24,6 +24,7 @@ pub mod offer;
 pub mod reconcile;
 pub mod reviews;
 pub mod roster;
+pub mod stewards;
 pub mod withholding;
 
 /// The version of this conversation; a node refuses others by name.
@@ -159,6 +160,14 @@ requests! {
     Admit(roster::Admit) -> roster::Admitted,
     /// Take a request off the list.
     Dismiss(roster::Dismiss) -> roster::Candidate,
+    /// Write a decision, ready to be signed.
+    Propose(stewards::Propose) -> stewards::ProposalReport,
+    /// Take a proposal with the signatures it has.
+    SignProposal(stewards::SignProposal) -> stewards::ProposalReport,
+    /// Show a proposal.
+    ShowProposal(stewards::ShowProposal) -> stewards::ProposalReport,
+    /// What stewards have still to sign.
+    ListProposals(stewards::ListProposals) -> stewards::ProposalsReport,
     /// What a member offers.
     ShowOffer(offer::ShowOffer) -> offer::OfferReport,
     /// Publish an offer.

@@ -194,6 +194,11 @@ impl Proposals {
         gone
     }
 
+    /// The proposal of this name.
+    pub fn get(&self, name: &Hash) -> Option<&Proposal> {
+        self.0.get(name)
+    }
+
     /// The proposals, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&Hash, &Proposal)> {
         self.0.iter()

@@ -2,6 +2,7 @@
 
 use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::roster::{self, Candidate, Dismiss};
+use fairshare_protocol::ids::OdsCode;
 
 use crate::client::Client;
 use crate::commands::federation::now;
@@ -84,6 +85,10 @@ pub fn show(page: &mut Page, candidate: &Candidate) {
         ("addresses", addresses),
         ("organisation key", admission.organisation.to_string()),
     ];
+    if !candidate.signed.is_empty() {
+        let signed: Vec<_> = candidate.signed.iter().map(OdsCode::as_str).collect();
+        fields.push(("signed by", signed.join(", ")));
+    }
     if let Some(problem) = &candidate.problem {
         fields.push(("problem", page.tone(Tone::Bad, problem)));
     }

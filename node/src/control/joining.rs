@@ -9,16 +9,18 @@ use fairshare_protocol::control::roster::{
     Introduction, Prepare, Prepared,
 };
 use fairshare_protocol::control::{DEGRADED, Failure, REFUSED, WRONG};
-use fairshare_protocol::ids::{Hash, OdsCode, PublicKey};
+use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::join::{Candidacy, Invitation, JoinRequest, Joining};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::limits::MAX_WELCOME;
 use fairshare_protocol::member::User;
-use fairshare_protocol::roster::{NodeKeys, Roster, Statement, Welcome};
+use fairshare_protocol::proposal::Proposal;
+use fairshare_protocol::roster::{NodeKeys, Roster, Welcome};
 use fairshare_protocol::statement::{CoSigned, Signed};
 
 use super::members::{federation, operator, roster};
 use crate::engine::drive::now;
+use crate::engine::proposals::{self, own_statements};
 use crate::node::Node;
 use crate::own::said::Made;
 use crate::{own, store};
@@ -208,23 +210,12 @@ async fn enter_with(
     })
 }
 
-/// Takes in what a request says of its organisation. What does not count is left out: the
-/// newcomer's node brings it again.
-fn own_statements(node: &Node, request: &Signed<JoinRequest>) -> Vec<Act> {
-    let statements = request.peek().map(|request| request.statements);
-    let statements = statements.unwrap_or_default().into_iter();
-    let learn = |own| node.membership.learn(Statement::Own(own), now());
-    statements
-        .filter_map(|own| learn(own).ok().flatten())
-        .collect()
-}
-
 /// Who asks to be admitted.
 pub fn admissions(node: &Node) -> Result<Vec<Candidate>, Failure> {
     let roster = roster(node)?;
-    let waiting = node.membership.waiting();
+    let waiting = open(node, &roster)?;
     let mut candidates = Vec::new();
-    for (_, request) in waiting.iter() {
+    for (request, sheet) in &waiting {
         let joining = Joining::check(request, roster.federation(), now());
         let Ok(joining) = joining else { continue };
         let member = roster.member(&joining.request.member);
@@ -239,8 +230,11 @@ pub fn admissions(node: &Node) -> Result<Vec<Candidate>, Failure> {
             let other = other.peek();
             other.is_ok_and(|other| other.member == joining.request.member)
         };
-        let rivals = waiting.iter().map(|(_, it)| it).filter(same).count();
+        let rivals = waiting.iter().map(|(it, _)| it).filter(same).count();
         let mut candidate = candidate(&joining, &roster);
+        if let Some(sheet) = sheet {
+            candidate.signed = signers(&roster, sheet)?;
+        }
         if rivals > 1 && candidate.problem.is_none() {
             let why = format!("{rivals} requests with this code wait: compare fingerprints");
             candidate.problem = Some(why);
@@ -261,22 +255,47 @@ fn candidate(joining: &Joining, roster: &Roster) -> Candidate {
         at: joining.request.at,
         request: joining.hash,
         fingerprint: joining.hash.spoken(),
+        signed: Vec::new(),
         problem: problem.map(|refusal| refusal.to_string()),
     }
 }
 
+/// A request, and the admission stewards have signed some of, if any has.
+type Open = (Signed<JoinRequest>, Option<Candidacy>);
+
+/// Every request that waits here: brought to this node, or heard from another steward's.
+fn open(node: &Node, roster: &Roster) -> Result<Vec<Open>, Failure> {
+    let proposals = node.membership.proposals().map_err(degraded)?;
+    let mut all = Vec::new();
+    for (_, proposal) in proposals.iter() {
+        match proposal {
+            Proposal::Admission(sheet) if sheet.check(roster, now()).is_ok() => {
+                all.push((sheet.request.clone(), Some(sheet.clone())));
+            }
+            _ => {}
+        }
+    }
+    for (hash, request) in node.membership.waiting().iter() {
+        if all.iter().all(|(other, _)| other.hash() != *hash) {
+            all.push((request.clone(), None));
+        }
+    }
+    Ok(all)
+}
+
 /// The waiting request an operator means.
-fn waiting(node: &Node, which: &str) -> Result<Signed<JoinRequest>, Failure> {
-    let waiting = node.membership.waiting();
+fn waiting(node: &Node, roster: &Roster, which: &str) -> Result<Open, Failure> {
+    let waiting = open(node, roster)?;
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
-    let meant = |(hash, request): &(&Hash, &Signed<JoinRequest>)| {
+    let meant = |(request, _): &&Open| {
+        let hash = request.hash();
         let code = request.peek().is_ok_and(|it| it.member.as_str() == which);
         let spoken = digits(&hash.spoken()) == digits(which) && !digits(which).is_empty();
         code || spoken || hash.to_string() == which
     };
     let found: Vec<_> = waiting.iter().filter(meant).collect();
     match found[..] {
-        [(_, request)] => Ok(request.clone()),
+        [open] => Ok(open.clone()),
         [] => {
             let which: String = which.chars().take(60).collect();
             let fact = format!("no request of `{which}` is waiting");
@@ -302,7 +321,10 @@ pub fn prepare(node: &Node, question: &Prepare) -> Result<Prepared, Failure> {
             let request = armour::read(which).map_err(wrong)?;
             draft(&roster, request)?
         }
-        Err(armour::Error::Nothing { .. }) => draft(&roster, waiting(node, which)?)?,
+        Err(armour::Error::Nothing { .. }) => match waiting(node, &roster, which)? {
+            (_, Some(sheet)) => sheet,
+            (request, None) => draft(&roster, request)?,
+        },
         Err(error) => return Err(wrong(error)),
     };
     let (joining, _) = sheet.check(&roster, now()).map_err(refused)?;
@@ -347,16 +369,16 @@ pub async fn admit(node: &Arc<Node>, user: &User, question: Admit) -> Result<Adm
     let enough = signed.len() >= usize::from(needed);
     let mut acts = Vec::new();
     if enough && !known {
-        let decision = Statement::Steward(sheet.decision.clone());
-        // On disk before anybody can hear of it.
-        let act = node.membership.keep(&decision, now()).map_err(refused)?;
-        node.record(act).await.map_err(degraded)?;
-        node.membership.learn(decision, now()).map_err(refused)?;
+        let decided = proposals::decide(node, &Proposal::Admission(sheet.clone())).await;
+        decided.map_err(refused)?;
     }
     let admitted = enough || known;
-    if admitted {
+    if known {
         acts.extend(own_statements(node, &sheet.request));
         node.membership.decided(&joining.hash).map_err(degraded)?;
+    } else if !admitted && !signed.is_empty() {
+        // What is too long for the network still goes as a file.
+        let _ = proposals::take(node, Proposal::Admission(sheet.clone())).await;
     }
     let verb = if admitted {
         "admitted"
@@ -387,7 +409,11 @@ pub async fn admit(node: &Arc<Node>, user: &User, question: Admit) -> Result<Adm
 /// Takes a request off the list.
 pub async fn dismiss(node: &Node, user: &User, question: Dismiss) -> Result<Candidate, Failure> {
     let roster = roster(node)?;
-    let request = waiting(node, question.which.trim())?;
+    let (request, sheet) = waiting(node, &roster, question.which.trim())?;
+    if let Some(sheet) = sheet {
+        let hash = sheet.decision.hash();
+        node.membership.withdraw(&hash).map_err(degraded)?;
+    }
     let joining = Joining::check(&request, roster.federation(), now()).map_err(refused)?;
     node.membership.decided(&joining.hash).map_err(degraded)?;
     let code = &joining.request.member;

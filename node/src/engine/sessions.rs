@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{
-    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, notices, reconcile,
-    roster,
+    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, notices,
+    proposals, reconcile, roster,
 };
 use crate::home::reserve;
 use crate::network::{Event, Frames, Network};
@@ -28,6 +28,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
     let mut conversations = JoinSet::new();
     conversations.spawn(follow(Arc::clone(&node), network.clone()));
     conversations.spawn(joining::bring(Arc::clone(&node), network.clone()));
+    conversations.spawn(proposals::keep(Arc::clone(&node), network.clone()));
     conversations.spawn(keeping::keep(Arc::clone(&node)));
     conversations.spawn(ledger::keep(Arc::clone(&node), network.clone()));
     conversations.spawn(reserve::keep(Arc::clone(&node.reserve)));
@@ -42,6 +43,7 @@ pub async fn serve(node: Arc<Node>, network: Network, mut events: mpsc::Receiver
                     let (node, network) = (Arc::clone(&node), network.clone());
                     conversations.spawn(async move {
                         noted("roster", roster::begin(&node, &network, key)).await;
+                        noted("proposal", proposals::begin(&node, &network, key)).await;
                         // Only now: a node restored from a copy has just learnt what it said
                         // since, and does not say something else with the same number.
                         if let Err(error) = own::renew_contact(&node).await {
@@ -127,6 +129,7 @@ async fn incoming(
     };
     match stream {
         wire::ROSTER => noted("roster", roster::talk(node, code, frames)).await,
+        wire::PROPOSAL => noted("proposal", proposals::talk(node, code, frames)).await,
         wire::ADVERT => noted("advert", advert::serve(node, &code, frames)).await,
         wire::MATCH => noted("match", matching::answer(node, &code, frames)).await,
         wire::DELTA => noted("delta", delta::answer(node, &code, frames)).await,

@@ -220,6 +220,8 @@ pub struct Candidate {
     pub request: Hash,
     /// To be compared with what the newcomer reads over the telephone.
     pub fingerprint: String,
+    /// The stewards who have signed its admission, of whom not enough have yet.
+    pub signed: Vec<OdsCode>,
     /// What speaks against it as it stands.
     pub problem: Option<String>,
 }

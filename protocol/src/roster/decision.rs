@@ -198,6 +198,26 @@ impl Decision {
         }
     }
 
+    /// What it says beside its kind, for people: names and values.
+    pub fn says(&self) -> Vec<(String, String)> {
+        let says: Vec<(&str, String)> = match self {
+            Self::Admit(admission) => vec![
+                ("name", admission.name.to_string()),
+                ("kind", admission.kind.to_string()),
+                ("people", format!("at most {}", admission.population)),
+                ("organisation key", admission.organisation.to_string()),
+            ],
+            Self::Limit(reason) | Self::Remove(reason) | Self::Reinstate(reason) => {
+                vec![("reason", reason.reason.to_string())]
+            }
+            Self::Key(key) => vec![
+                ("organisation key", key.organisation.to_string()),
+                ("reason", key.reason.to_string()),
+            ],
+        };
+        says.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// The organisation key it names, if it names one.
     pub const fn organisation(&self) -> Option<PublicKey> {
         match self {

@@ -1,0 +1,212 @@
+//! Answers about what stewards decide.
+
+use fairshare_protocol::armour;
+use fairshare_protocol::control::stewards::{
+    ListProposals, Motion, ProposalReport, ProposalsReport, Propose, ShowProposal, SignProposal,
+};
+use fairshare_protocol::control::{Failure, REFUSED, WRONG};
+use fairshare_protocol::ids::{OdsCode, PublicKey};
+use fairshare_protocol::limits::MAX_PROPOSAL_AGE;
+use fairshare_protocol::member::User;
+use fairshare_protocol::proposal::{Checked, Proposal};
+use fairshare_protocol::roster::Roster;
+use fairshare_protocol::roster::decision::{Decision, NewKey, Reason};
+use fairshare_protocol::statement::CoSigned;
+
+use super::members::{member, operator, roster};
+use crate::engine::drive::now;
+use crate::engine::proposals::{self, Error};
+use crate::membership;
+use crate::node::Node;
+
+/// A refusal by the rules.
+fn refused(error: impl std::fmt::Display) -> Failure {
+    Failure::from_error(REFUSED, &error)
+}
+
+fn steward(node: &Node, roster: &Roster) -> Result<(), Failure> {
+    let stewards = &roster.charter().stewards;
+    if stewards.contains_key(node.code()) {
+        return Ok(());
+    }
+    let who: Vec<_> = stewards.keys().map(OdsCode::as_str).collect();
+    let fact = format!("{} is no steward", node.code());
+    let remedy = format!("stewards decide about members: ask one of {}", who.join(", "));
+    Err(Failure::new(REFUSED, fact, remedy))
+}
+
+/// Writes a decision, ready to be signed. Nothing is kept of it.
+///
+/// # Errors
+/// If this organisation is no steward, or the decision does not fit the member.
+pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure> {
+    let roster = roster(node)?;
+    steward(node, &roster)?;
+    let about = question.about;
+    member(&roster, &about)?;
+    let decision = match question.motion {
+        Motion::Limit(reason) => Decision::Limit(Reason { reason }),
+        Motion::Remove(reason) => Decision::Remove(Reason { reason }),
+        Motion::Reinstate(reason) => Decision::Reinstate(Reason { reason }),
+        Motion::Key {
+            organisation,
+            reason,
+        } => Decision::Key(NewKey {
+            organisation: match organisation {
+                Some(key) => key,
+                None => asked_for(node, &about)?,
+            },
+            reason,
+        }),
+    };
+    let body = roster.decide(&about, &decision, now()).map_err(refused)?;
+    let proposal = Proposal::Decision(CoSigned::draft(&body));
+    let checked = proposal.check(&roster, now()).map_err(refused)?;
+    Ok(report(&roster, &proposal, checked))
+}
+
+/// The organisation key of the one request of this code that waits.
+fn asked_for(node: &Node, about: &OdsCode) -> Result<PublicKey, Failure> {
+    let waiting = node.membership.waiting();
+    let requests = waiting.iter().filter_map(|(_, request)| request.peek().ok());
+    let mut keys: Vec<_> = requests
+        .filter(|request| request.member == *about)
+        .map(|request| request.admission.organisation)
+        .collect();
+    keys.dedup();
+    match keys[..] {
+        [key] => Ok(key),
+        [] => {
+            let fact = format!("no request of {about} waits that names its new key");
+            let remedy = "give the key `fairshare init` printed there: --key KEY";
+            Err(Failure::new(WRONG, fact, remedy))
+        }
+        _ => {
+            let fact = format!("{} requests of {about} wait, with different keys", keys.len());
+            let remedy = "compare by telephone, and name the right one: --key KEY";
+            Err(Failure::new(WRONG, fact, remedy))
+        }
+    }
+}
+
+/// One proposal.
+///
+/// # Errors
+/// If there is none such, or it is none any more.
+pub fn show(node: &Node, question: &ShowProposal) -> Result<ProposalReport, Failure> {
+    let roster = roster(node)?;
+    let which = question.which.trim();
+    let proposal = match armour::read::<Proposal>(which) {
+        Ok(proposal) => proposal,
+        Err(armour::Error::Nothing { .. }) => open(node, which)?,
+        Err(error) => return Err(Failure::from_error(WRONG, &error)),
+    };
+    let checked = proposal.check(&roster, now()).map_err(refused)?;
+    Ok(report(&roster, &proposal, checked))
+}
+
+fn open(node: &Node, which: &str) -> Result<Proposal, Failure> {
+    let proposals = node.membership.proposals();
+    let proposals = proposals.map_err(|error| Failure::from_error(WRONG, &error))?;
+    let roster = roster(node)?;
+    let meant = |proposal: &&Proposal| {
+        let checked = proposal.check(&roster, now());
+        checked.is_ok_and(|checked| {
+            checked.about.as_str() == which || proposal.hash().to_string().starts_with(which)
+        })
+    };
+    let found: Vec<_> = proposals.iter().map(|(_, it)| it).filter(meant).collect();
+    match found[..] {
+        [proposal] => Ok(proposal.clone()),
+        [] => {
+            let which: String = which.chars().take(60).collect();
+            let fact = format!("no proposal `{which}` is open");
+            let remedy = "`fairshare steward status` lists those that are, or name the file";
+            Err(Failure::new(WRONG, fact, remedy))
+        }
+        _ => {
+            let fact = format!("{} open proposals are meant by `{which}`", found.len());
+            let remedy = "name one by the beginning of its name: `fairshare steward status`";
+            Err(Failure::new(WRONG, fact, remedy))
+        }
+    }
+}
+
+/// Takes a proposal with the signatures it has.
+///
+/// # Errors
+/// If it is none, nobody signed it, or it cannot be kept.
+pub async fn sign(
+    node: &Node,
+    user: &User,
+    question: SignProposal,
+) -> Result<ProposalReport, Failure> {
+    let roster = roster(node)?;
+    let proposal: Proposal =
+        armour::read(&question.sheet).map_err(|error| Failure::from_error(WRONG, &error))?;
+    let (_, checked) = proposals::take(node, proposal.clone())
+        .await
+        .map_err(|error| match error {
+            Error::Membership(membership::Error::Store(_)) | Error::Node(_) => {
+                Failure::from_error(WRONG, &error)
+            }
+            Error::Membership(_) => Failure::from_error(REFUSED, &error),
+        })?;
+    let held = node.membership.proposals().ok();
+    let held = held.and_then(|all| all.get(&proposal.hash()).cloned());
+    let report = report(&roster, &held.unwrap_or(proposal), checked);
+    let (kind, about) = (&report.kind, &report.about);
+    let given = report.signed.len();
+    let what = if report.decided {
+        format!("decided `{kind}` about {about}, {given} of {} signatures", report.needed)
+    } else {
+        format!("proposed `{kind}` about {about}, {given} of {} signatures", report.needed)
+    };
+    operator(node, user, what).await?;
+    Ok(report)
+}
+
+/// What is open.
+///
+/// # Errors
+/// If there is no federation, or the store fails.
+pub fn list(node: &Node, _: &ListProposals) -> Result<ProposalsReport, Failure> {
+    let roster = roster(node)?;
+    let proposals = node.membership.proposals();
+    let proposals = proposals.map_err(|error| Failure::from_error(WRONG, &error))?;
+    let mut reports: Vec<_> = proposals
+        .iter()
+        .filter_map(|(_, it)| Some(report(&roster, it, it.check(&roster, now()).ok()?)))
+        .collect();
+    reports.sort_by(|a, b| (a.at, &a.about).cmp(&(b.at, &b.about)));
+    let charter = roster.charter();
+    Ok(ProposalsReport {
+        now: now(),
+        federation: charter.name.to_string(),
+        stewards: charter.stewards.keys().cloned().collect(),
+        threshold: charter.threshold,
+        own: charter.stewards.contains_key(node.code()),
+        proposals: reports,
+    })
+}
+
+fn report(roster: &Roster, proposal: &Proposal, checked: Checked) -> ProposalReport {
+    let decided = checked.is_decided();
+    let name = match &checked.decision {
+        Decision::Admit(admission) => Some(admission.name.to_string()),
+        _ => roster.member(&checked.about).map(|it| it.name.to_string()),
+    };
+    ProposalReport {
+        proposal: proposal.hash(),
+        name: name.unwrap_or_default(),
+        kind: checked.decision.kind().to_string(),
+        says: checked.decision.says(),
+        about: checked.about,
+        at: checked.at,
+        until: checked.at + MAX_PROPOSAL_AGE,
+        signed: checked.signed,
+        needed: checked.needed,
+        decided,
+        sheet: armour::block(proposal),
+    }
+}
