@@ -19,6 +19,7 @@ use crate::import::command as import;
 use crate::node::Node;
 use crate::status;
 
+mod admitting;
 mod asking;
 mod auditing;
 mod copies;
@@ -92,14 +93,14 @@ pub async fn dispatch(
         Request::Apply(question) => answer(joining::apply(node, user, question).await?),
         Request::Found(question) => answer(joining::found(node, user, question).await?),
         Request::Enter(question) => answer(joining::enter(node, user, question).await?),
-        Request::Admissions(_) => answer(joining::admissions(node)?),
-        Request::Prepare(question) => answer(joining::prepare(node, &question)?),
-        Request::Admit(question) => answer(joining::admit(node, user, question).await?),
+        Request::Admissions(_) => answer(admitting::admissions(node)?),
+        Request::Prepare(question) => answer(admitting::prepare(node, &question)?),
+        Request::Admit(question) => answer(admitting::admit(node, user, question).await?),
         Request::Propose(question) => answer(proposing::propose(node, question)?),
         Request::SignProposal(question) => answer(proposing::sign(node, user, question).await?),
         Request::ShowProposal(question) => answer(proposing::show(node, &question)?),
         Request::ListProposals(question) => answer(proposing::list(node, &question)?),
-        Request::Dismiss(question) => answer(joining::dismiss(node, user, question).await?),
+        Request::Dismiss(question) => answer(admitting::dismiss(node, user, question).await?),
         Request::ShowOffer(question) => answer(members::show_offer(node, &question)?),
         Request::PublishOffer(question) => {
             answer(members::publish_offer(node, user, question).await?)

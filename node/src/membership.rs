@@ -122,7 +122,10 @@ impl Membership {
     /// # Errors
     /// If the store fails.
     pub fn proposals(&self) -> Result<Proposals, store::Error> {
-        let table = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self
+            .proposals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let all = table.scan::<Proposal>(b"");
         all.map(|pair| pair.map(|(_, proposal)| proposal)).collect()
     }
@@ -139,7 +142,10 @@ impl Membership {
     ) -> Result<(Inserted, Proposal, Checked), Error> {
         let roster = self.roster().ok_or(Error::NoFederation)?;
         // Two copies at once must not lose each other's signatures.
-        let table = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self
+            .proposals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let all = table.scan::<Proposal>(b"");
         let all: Result<Proposals, store::Error> =
             all.map(|pair| pair.map(|(_, proposal)| proposal)).collect();
@@ -161,7 +167,10 @@ impl Membership {
     /// # Errors
     /// If the store fails.
     pub fn withdraw(&self, proposal: &Hash) -> Result<bool, store::Error> {
-        let table = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self
+            .proposals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         table.remove(proposal.as_bytes())
     }
 

@@ -16,9 +16,7 @@ use crate::armour::Paper;
 use crate::crypto::sign::KeyPair;
 use crate::ids::{Hash, OdsCode, PublicKey};
 use crate::join::{self, Candidacy};
-use crate::limits::{
-    CLOCK_SKEW, MAX_FRAME, MAX_PROPOSAL_AGE, MAX_PROPOSALS, MAX_PROPOSALS_BY_ONE,
-};
+use crate::limits::{CLOCK_SKEW, MAX_FRAME, MAX_PROPOSAL_AGE, MAX_PROPOSALS, MAX_PROPOSALS_BY_ONE};
 use crate::roster::{self, Decision, Inserted, Roster, StewardStatement};
 use crate::statement::{self, CoSigned};
 use crate::time::Timestamp;

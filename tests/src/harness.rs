@@ -124,10 +124,10 @@ impl Site {
     }
 
     /// Makes the node of an organisation in `home`, without a passphrase, listening on a free port.
-    pub fn init(&self, home: &str, code: &str, kind: &str, name: &str) {
+    pub fn init(&self, home: &str, code: &str, kind: &str, name: &str) -> String {
         let address = format!("127.0.0.1:{}", free_port());
         let reach = [address.as_str(), &address];
-        self.init_for(home, [code, kind, name], 5000, reach);
+        self.init_for(home, [code, kind, name], 5000, reach)
     }
 
     /// [`Site::init`] for an organisation (code, kind, name) that looks after so many people and
@@ -138,7 +138,7 @@ impl Site {
         [code, kind, name]: [&str; 3],
         population: u32,
         [listen, announce]: [&str; 2],
-    ) {
+    ) -> String {
         let who = [
             "--home", home, "init", "--ods", code, "--kind", kind, "--name", name,
         ];
@@ -152,7 +152,8 @@ impl Site {
             "Dr A. Moss",
             "--no-passphrase",
         ];
-        self.ok(&[&who[..], &reach[..], &rest[..]].concat());
+        let made = self.json(&[&who[..], &reach[..], &rest[..]].concat());
+        made["organisation"].as_str().unwrap().to_owned()
     }
 
     /// Names the user who runs this in the node's config: Sam Okafor, records manager.

@@ -4,7 +4,8 @@
 //! on the path; what stands below it is what it prints, stdout before stderr. `[..]` stands for
 //! anything within a line, a line `...` for any lines, and a last line `[exit 2]` for another exit
 //! code than 0; spaces between columns count as one. A comment `<!-- needs: node -->` at the head says what is there beforehand:
-//! `nothing`; a `home`; a running `node`; the homes of two stewards-to-be, `rh8` and `l83024`; or a
+//! `nothing`; a `home`; a running `node`; the homes of two stewards-to-be, `rh8` and `l83024`;
+//! the homes of two `stewards` and of a third member, `912`, whose nodes do not run; or a
 //! `federation` of three whose nodes run, with `person.txt`, whom all three hold.
 
 use std::fs;
@@ -51,7 +52,10 @@ impl Place {
                 let agreement = "We show each other what we hold.\n";
                 fs::write(site.dir().join("agreement.txt"), agreement).unwrap();
             }
-            "home" | "node" => site.init("home", "RH8", "acute-trust", "Royal Devon"),
+            "stewards" => stewards(&site),
+            "home" | "node" => {
+                site.init("home", "RH8", "acute-trust", "Royal Devon");
+            }
             _ => {}
         }
         if need == "node" {
@@ -66,6 +70,44 @@ impl Place {
             Self::Federation(federation) => &federation.sites[0],
         }
     }
+}
+
+/// Two organisations that found a federation together and admit a third, by files.
+fn stewards(site: &Site) {
+    site.init("rh8", "RH8", "acute-trust", "Royal Devon");
+    let other = site.init("l83024", "L83024", "gp-practice", "Mount Pleasant");
+    site.init("912", "912", "adult-social-care", "Devon Council");
+    let agreement = "We show each other what we hold.\n";
+    fs::write(site.dir().join("agreement.txt"), agreement).unwrap();
+    let of = |home: &'static str| {
+        move |arguments: &[&str]| {
+            let all: Vec<&str> = ["--home", home].iter().chain(arguments).copied().collect();
+            site.json(&all)
+        }
+    };
+    let [rh8, l83024, council] = ["rh8", "l83024", "912"].map(of);
+    let other = format!("L83024={other}");
+    let found = [
+        "federation",
+        "found",
+        "--name",
+        "Devon",
+        "--agreement",
+        "agreement.txt",
+    ];
+    rh8(&[&found[..], &["--steward", &other]].concat());
+    l83024(&["federation", "sign", "charter.txt"]);
+    rh8(&["federation", "sign", "charter.txt"]);
+    let link = rh8(&["federation", "show"])["invitation"].clone();
+    rh8(&["join"]);
+    l83024(&["join"]);
+    council(&["join", link.as_str().unwrap()]);
+    for code in ["RH8", "L83024", "912"] {
+        rh8(&["admit", &format!("join-{code}.txt"), "--yes"]);
+        l83024(&["admit", &format!("admission-{code}.txt"), "--yes"]);
+        rh8(&["join", "--welcome", &format!("welcome-{code}.txt")]);
+    }
+    council(&["join", "--welcome", "welcome-912.txt"]);
 }
 
 /// What a page needs.

@@ -10,7 +10,7 @@ use fairshare_protocol::limits::MAX_PROPOSAL_AGE;
 use fairshare_protocol::member::User;
 use fairshare_protocol::proposal::{Checked, Proposal};
 use fairshare_protocol::roster::Roster;
-use fairshare_protocol::roster::decision::{Decision, NewKey, Reason};
+use fairshare_protocol::roster::decision::{Decision, NewKey, Reason, Succession};
 use fairshare_protocol::statement::CoSigned;
 
 use super::members::{member, operator, roster};
@@ -31,7 +31,10 @@ fn steward(node: &Node, roster: &Roster) -> Result<(), Failure> {
     }
     let who: Vec<_> = stewards.keys().map(OdsCode::as_str).collect();
     let fact = format!("{} is no steward", node.code());
-    let remedy = format!("stewards decide about members: ask one of {}", who.join(", "));
+    let remedy = format!(
+        "stewards decide about members: ask one of {}",
+        who.join(", ")
+    );
     Err(Failure::new(REFUSED, fact, remedy))
 }
 
@@ -58,7 +61,17 @@ pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure
             },
             reason,
         }),
+        Motion::Succeed {
+            predecessors,
+            reason,
+        } => Decision::Succeed(Succession {
+            predecessors,
+            reason,
+        }),
     };
+    for code in decision.predecessors() {
+        member(&roster, code)?;
+    }
     let body = roster.decide(&about, &decision, now()).map_err(refused)?;
     let proposal = Proposal::Decision(CoSigned::draft(&body));
     let checked = proposal.check(&roster, now()).map_err(refused)?;
@@ -68,7 +81,9 @@ pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure
 /// The organisation key of the one request of this code that waits.
 fn asked_for(node: &Node, about: &OdsCode) -> Result<PublicKey, Failure> {
     let waiting = node.membership.waiting();
-    let requests = waiting.iter().filter_map(|(_, request)| request.peek().ok());
+    let requests = waiting
+        .iter()
+        .filter_map(|(_, request)| request.peek().ok());
     let mut keys: Vec<_> = requests
         .filter(|request| request.member == *about)
         .map(|request| request.admission.organisation)
@@ -82,7 +97,10 @@ fn asked_for(node: &Node, about: &OdsCode) -> Result<PublicKey, Failure> {
             Err(Failure::new(WRONG, fact, remedy))
         }
         _ => {
-            let fact = format!("{} requests of {about} wait, with different keys", keys.len());
+            let fact = format!(
+                "{} requests of {about} wait, with different keys",
+                keys.len()
+            );
             let remedy = "compare by telephone, and name the right one: --key KEY";
             Err(Failure::new(WRONG, fact, remedy))
         }
@@ -144,23 +162,30 @@ pub async fn sign(
     let roster = roster(node)?;
     let proposal: Proposal =
         armour::read(&question.sheet).map_err(|error| Failure::from_error(WRONG, &error))?;
-    let (_, checked) = proposals::take(node, proposal.clone())
-        .await
-        .map_err(|error| match error {
-            Error::Membership(membership::Error::Store(_)) | Error::Node(_) => {
-                Failure::from_error(WRONG, &error)
-            }
-            Error::Membership(_) => Failure::from_error(REFUSED, &error),
-        })?;
+    let (_, checked) =
+        proposals::take(node, proposal.clone())
+            .await
+            .map_err(|error| match error {
+                Error::Membership(membership::Error::Store(_)) | Error::Node(_) => {
+                    Failure::from_error(WRONG, &error)
+                }
+                Error::Membership(_) => Failure::from_error(REFUSED, &error),
+            })?;
     let held = node.membership.proposals().ok();
     let held = held.and_then(|all| all.get(&proposal.hash()).cloned());
     let report = report(&roster, &held.unwrap_or(proposal), checked);
     let (kind, about) = (&report.kind, &report.about);
     let given = report.signed.len();
     let what = if report.decided {
-        format!("decided `{kind}` about {about}, {given} of {} signatures", report.needed)
+        format!(
+            "decided `{kind}` about {about}, {given} of {} signatures",
+            report.needed
+        )
     } else {
-        format!("proposed `{kind}` about {about}, {given} of {} signatures", report.needed)
+        format!(
+            "proposed `{kind}` about {about}, {given} of {} signatures",
+            report.needed
+        )
     };
     operator(node, user, what).await?;
     Ok(report)

@@ -56,7 +56,10 @@ pub async fn begin(
         return Ok(());
     };
     let stewards = &roster.charter().stewards;
-    if ![node.code(), &peer].iter().all(|it| stewards.contains_key(*it)) {
+    if ![node.code(), &peer]
+        .iter()
+        .all(|it| stewards.contains_key(*it))
+    {
         return Ok(());
     }
     let Ok(frames) = network.open(&key, wire::PROPOSAL).await else {

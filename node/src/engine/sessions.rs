@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{
-    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, notices,
-    proposals, reconcile, roster,
+    advert, asking, contact, copies, delta, joining, keeping, ledger, matching, notices, proposals,
+    reconcile, roster,
 };
 use crate::home::reserve;
 use crate::network::{Event, Frames, Network};

@@ -3,6 +3,8 @@
 //! As with admissions, the organisation key never comes to the node: the node writes what is to be
 //! signed, the command signs it and hands it back.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Hash, OdsCode, PublicKey};
@@ -33,6 +35,13 @@ pub enum Motion {
     Key {
         /// The key.
         organisation: Option<PublicKey>,
+        /// Why.
+        reason: Line,
+    },
+    /// Others are to be merged into it.
+    Succeed {
+        /// Who.
+        predecessors: BTreeSet<OdsCode>,
         /// Why.
         reason: Line,
     },

@@ -84,7 +84,10 @@ impl Talk {
         held: Proposals,
     ) -> Result<Self, Outcome> {
         let stewards = &roster.charter().stewards;
-        if let Some(other) = [own, &peer].into_iter().find(|it| !stewards.contains_key(*it)) {
+        if let Some(other) = [own, &peer]
+            .into_iter()
+            .find(|it| !stewards.contains_key(*it))
+        {
             return Err(Outcome::NotASteward(other.clone()));
         }
         let proposals = held.iter().map(|(_, it)| wire::frame(PROPOSAL, it));

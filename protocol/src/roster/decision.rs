@@ -214,8 +214,23 @@ impl Decision {
                 ("organisation key", key.organisation.to_string()),
                 ("reason", key.reason.to_string()),
             ],
+            Self::Succeed(succession) => vec![
+                ("succeeds", codes(&succession.predecessors)),
+                ("reason", succession.reason.to_string()),
+            ],
         };
-        says.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        says.into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// Who would be merged, if anybody.
+    pub fn predecessors(&self) -> impl Iterator<Item = &OdsCode> {
+        let succession = match self {
+            Self::Succeed(succession) => Some(succession),
+            _ => None,
+        };
+        succession.into_iter().flat_map(|it| &it.predecessors)
     }
 
     /// The organisation key it names, if it names one.
@@ -226,6 +241,11 @@ impl Decision {
             Self::Limit(_) | Self::Remove(_) | Self::Reinstate(_) | Self::Succeed(_) => None,
         }
     }
+}
+
+fn codes(codes: &BTreeSet<OdsCode>) -> String {
+    let codes: Vec<_> = codes.iter().map(OdsCode::as_str).collect();
+    codes.join(", ")
 }
 
 /// What a member is admitted as.
