@@ -8,8 +8,8 @@ use fairshare_protocol::control::Failure;
 use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, dispute, federation, find, import, index, init, join, journal,
-    ledger, matching, members, notices, offer, peer, peers, received, reconcile, reviews, run,
-    standing, status, steward, terms, verify, who_saw, withhold,
+    ledger, matching, members, notices, offer, peer, peers, received, reconcile, report, reviews,
+    run, standing, status, steward, terms, verify, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -78,6 +78,8 @@ pub enum Command {
     Verify(verify::Verify),
     Standing(standing::ShowStandings),
     #[command(subcommand)]
+    Report(report::ReportCommand),
+    #[command(subcommand)]
     Journal(journal::Journal),
 }
 
@@ -115,6 +117,7 @@ impl Command {
             Self::Release(command) => command.run(client).await,
             Self::Verify(command) => command.run(client),
             Self::Standing(command) => command.run(client).await,
+            Self::Report(command) => command.run(client).await,
             Self::Journal(command) => command.run(client).await,
         }
     }

@@ -23,6 +23,7 @@ pub mod peers;
 pub mod person;
 pub mod received;
 pub mod reconcile;
+pub mod report;
 pub mod reviews;
 pub mod run;
 pub mod standing;

@@ -34,6 +34,7 @@ mod noticing;
 mod proposing;
 mod received;
 mod reconciling;
+mod reporting;
 mod reviewing;
 pub mod server;
 #[cfg(test)]
@@ -88,6 +89,7 @@ pub async fn dispatch(
         Request::VerifyJournal(_) => answer(verify_journal(node).await?),
         Request::Ledger(question) => answer(ledger::show(node, user, question).await?),
         Request::ShowStanding(question) => answer(ledger::standing(node, question).await?),
+        Request::ReportDuty(question) => answer(reporting::duty(node, question).await?),
         Request::Members(_) => answer(members::members(node)?),
         Request::Introduce(question) => answer(joining::introduce(node, question).await?),
         Request::Apply(question) => answer(joining::apply(node, user, question).await?),

@@ -22,6 +22,7 @@ pub mod node;
 pub mod notices;
 pub mod offer;
 pub mod reconcile;
+pub mod reports;
 pub mod reviews;
 pub mod roster;
 pub mod stewards;
@@ -142,6 +143,8 @@ requests! {
     Ledger(ledger::Ledger) -> ledger::LedgerReport,
     /// How peers and this node answer each other.
     ShowStanding(ledger::ShowStanding) -> Vec<ledger::StandingReport>,
+    /// How the duty to share was done.
+    ReportDuty(reports::ReportDuty) -> reports::DutyReport,
     /// Who is a member.
     Members(roster::Members) -> roster::MembersReport,
     /// What the node would say of itself, joining.

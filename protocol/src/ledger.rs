@@ -21,6 +21,7 @@
 
 pub mod account;
 pub mod chain;
+pub mod duty;
 pub mod entry;
 pub mod export;
 pub mod ladder;

@@ -26,10 +26,37 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The first moment of a day of UTC, written `YYYY-MM-DD`.
+    ///
+    /// # Errors
+    /// If it is not so written, there is no such day, or it is before 1970.
+    pub fn of_day(text: &str) -> Result<Self, NotADate> {
+        text.parse::<Date>()?;
+        let begins = humantime::parse_rfc3339(&format!("{text}T00:00:00Z"));
+        begins.map(Self::from).map_err(|_| NotADate)
+    }
+
     /// This moment as the standard library has it, for display.
     pub fn to_system(self) -> SystemTime {
         // humantime shows years up to 9999 and panics beyond.
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.min(253_402_300_799_000))
+    }
+}
+
+/// A span of time, from its first moment up to and without its last; an end that is open has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    /// Its first moment.
+    pub since: Option<Timestamp>,
+    /// The first moment after it.
+    pub until: Option<Timestamp>,
+}
+
+impl Period {
+    /// Whether that moment is in it.
+    pub fn has(&self, at: Timestamp) -> bool {
+        self.since.is_none_or(|since| since <= at) && self.until.is_none_or(|until| at < until)
     }
 }
 
@@ -174,6 +201,26 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Date>(), Err(NotADate), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_period_has_its_first_moment_and_not_its_last() {
+        let day = Timestamp::of_day("2026-03-01").unwrap();
+        assert_eq!(day.to_string(), "2026-03-01T00:00:00Z");
+        for bad in [
+            "2026-02-29",
+            "1-3-2026",
+            "2026-03-01T00:00:00Z",
+            "1969-12-31",
+        ] {
+            assert!(Timestamp::of_day(bad).is_err(), "{bad}");
+        }
+        let (since, until) = (Some(day), Some(Timestamp(day.0 + DAY)));
+        let period = Period { since, until };
+        let has =
+            [day.0 - 1, day.0, day.0 + DAY - 1, day.0 + DAY].map(|at| period.has(Timestamp(at)));
+        assert_eq!(has, [false, true, true, false]);
+        assert!(Period::default().has(day));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use fairshare_protocol::ledger::export::{Export, Link};
+use fairshare_protocol::time::{DAY, Timestamp};
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::{Federation, about, held_by, until};
 use serde_json::Value;
@@ -132,6 +133,42 @@ fn both_sign_the_same_account_and_a_copy_put_back_signs_no_number_twice() {
     let mirrored = federation.sites[1].json(&["standing", "RH8"]);
     assert_eq!(mirrored[0]["ours"], standing[0]["theirs"]);
     assert_eq!(mirrored[0]["theirs"], standing[0]["ours"]);
+
+    // So does what a Guardian hands on: each side's own report has what the other's has.
+    let duty = |at: usize| federation.sites[at].json(&["report", "duty", TWO[1 - at]]);
+    let row = |report: &Value, at: usize, way: &str| {
+        let rows = report["peers"][TWO[1 - at]].as_array().unwrap();
+        let mut found = rows.iter().filter(|row| row["way"] == way);
+        let row = found.next().unwrap().clone();
+        assert!(
+            found.next().is_none() && row["purpose"] == "care",
+            "{report}"
+        );
+        row["counts"].clone()
+    };
+    let both = [duty(0), duty(1)];
+    for (at, other) in [(0, 1), (1, 0)] {
+        let made = row(&both[at], at, "asked-by-us");
+        assert_eq!(made, row(&both[other], other, "asked-of-us"));
+        assert_eq!(
+            (&made["requests"], &made["returned"]),
+            (&4.into(), &4.into())
+        );
+        let answered = ["records", "nothing"].map(|it| made[it].as_u64().unwrap());
+        assert_eq!(answered.iter().sum::<u64>(), 4, "{made}");
+        assert_eq!(
+            (&made["overdue"], &made["unsettled"]),
+            (&0.into(), &0.into())
+        );
+        assert!(made["median_ms"].is_u64(), "{made}");
+    }
+    let now = both[0]["now"].as_u64().unwrap();
+    let days = [now - DAY, now].map(|at| Timestamp(at).to_string()[..10].to_owned());
+    let until = ["report", "duty", "--since", &days[0], "--until", &days[1]];
+    let report = federation.sites[0].json(&until);
+    assert_eq!(report["all"], both[0]["all"]);
+    let before = federation.sites[0].json(&["report", "duty", "--until", "2020-01-01"]);
+    assert_eq!(before["peers"], serde_json::json!({}));
 
     // Killed, it goes on.
     federation.sites[0].kill();

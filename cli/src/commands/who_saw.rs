@@ -6,6 +6,7 @@ use fairshare_protocol::ids::OdsCode;
 
 use super::ask::by_category;
 use super::person::Person;
+use super::report;
 use crate::client::Client;
 use crate::report::{Report, Section, Table, To};
 
@@ -32,12 +33,12 @@ impl WhoSaw {
         self.to.check()?;
         let person = self.person.read()?;
         let answer = client.ask(exchange::WhoSaw { person }).await?;
-        self.to.give(client.output, &answer, &report(&answer))?;
+        self.to.give(client.output, &answer, &told(&answer))?;
         Ok(0)
     }
 }
 
-fn report(answer: &WhoSawReport) -> Report {
+fn told(answer: &WhoSawReport) -> Report {
     let (own, sights) = (called(answer, &answer.own), &answer.sights);
     let mut fields = vec![
         ("kept by", own),
@@ -82,10 +83,7 @@ fn report(answer: &WhoSawReport) -> Report {
 
 /// A member by name and code.
 fn called(answer: &WhoSawReport, code: &OdsCode) -> String {
-    match answer.names.get(code) {
-        Some(name) => format!("{name} ({code})"),
-        None => code.to_string(),
-    }
+    report::called(answer.names.get(code), code)
 }
 
 fn sheet(answer: &WhoSawReport) -> Table {

@@ -27,7 +27,6 @@ use fairshare_protocol::ids::{ExchangeId, Hash, OdsCode};
 use fairshare_protocol::ledger::account::Account;
 use fairshare_protocol::ledger::chain::{Chains, Which};
 use fairshare_protocol::ledger::entry::Entry;
-use fairshare_protocol::ledger::export::Link;
 use fairshare_protocol::ledger::ladder::Rung;
 use fairshare_protocol::ledger::page::{Fork, Page, Rewind};
 use fairshare_protocol::statement::Signed;
@@ -36,6 +35,7 @@ use fairshare_protocol::time::Timestamp;
 use super::{Error, Store, Table};
 
 mod filling;
+mod reading;
 
 /// The tables of the ledgers. Cheap to clone.
 #[derive(Clone)]
@@ -281,35 +281,6 @@ impl Ledger {
             }
         }
         Ok(None)
-    }
-
-    /// A whole chain, in order.
-    ///
-    /// # Errors
-    /// If sled fails.
-    pub fn links(&self, peer: &OdsCode, which: Which) -> Result<Vec<Link>, Error> {
-        let mut all = std::collections::BTreeMap::new();
-        let last = self.chains(peer)?.head(which).number;
-        for pair in self.pages.scan::<Signed<Page>>(&chain(peer, which)) {
-            let (key, page) = pair?;
-            all.insert(key, Link::Page(page));
-        }
-        for pair in self.rewinds.scan::<Signed<Rewind>>(&chain(peer, which)) {
-            let (key, rewind) = pair?;
-            all.insert(key, Link::Rewind(rewind));
-        }
-        // What was written last may have come after its chain was asked where it stands.
-        all.retain(|key, _| *key <= link(peer, which, last));
-        Ok(all.into_values().collect())
-    }
-
-    /// Every exchange with this peer, as both chains have it.
-    pub fn accounts(
-        &self,
-        peer: &OdsCode,
-    ) -> impl Iterator<Item = Result<Account, Error>> + use<'_> {
-        let all = self.accounts.scan::<Account>(&under(peer));
-        all.map(|pair| pair.map(|(_, account)| account))
     }
 
     /// The statements of one exchange with this peer that either chain names, or will.

@@ -52,7 +52,7 @@ pub fn counts(entry: &Entry, member: &OdsCode) -> Option<Counts> {
 }
 
 /// What this member was to show as an answer; none if it asked, and the lane is not bulk.
-fn owed<'e>(entry: &'e Entry, member: &OdsCode) -> Option<&'e Shown> {
+pub(super) fn owed<'e>(entry: &'e Entry, member: &OdsCode) -> Option<&'e Shown> {
     match (entry.asker == *member, entry.lane()) {
         (false, _) => Some(&entry.answer),
         (true, Lane::Bulk) => Some(&entry.in_return),
@@ -61,7 +61,7 @@ fn owed<'e>(entry: &'e Entry, member: &OdsCode) -> Option<&'e Shown> {
 }
 
 /// How long the answer took.
-fn took(entry: &Entry) -> Option<Duration> {
+pub(super) fn took(entry: &Entry) -> Option<Duration> {
     Some(entry.answered_at?.since(entry.asked_at))
 }
 

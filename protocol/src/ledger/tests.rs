@@ -21,6 +21,7 @@ use crate::journal::Act;
 use crate::statement::Signed;
 use crate::time::Timestamp;
 
+mod duty;
 mod hostile;
 mod lines;
 mod standing;
