@@ -176,7 +176,10 @@ impl Joining {
         if let Some(member) = roster.member(code)
             && member.is_active()
         {
-            return Err(Refusal::Member(code.clone()));
+            return Err(match self.n == roster.next_anchor(code) {
+                true => Refusal::AsksForKey(code.clone()),
+                false => Refusal::Member(code.clone()),
+            });
         }
         self.hangs_right(roster)?;
         let decision = Decision::Admit(self.request.admission.clone());
@@ -302,6 +305,12 @@ pub enum Refusal {
     /// It is a member.
     #[error("{0} is a member already; `fairshare members` shows it")]
     Member(OdsCode),
+    /// It is a member, and asks for another organisation key or node.
+    #[error(
+        "{0} is a member: if its key was lost or stolen, compare the fingerprint and run \
+         `fairshare steward propose key {0}`"
+    )]
+    AsksForKey(OdsCode),
     /// It is a member under another organisation key.
     #[error("{0} is a member under another organisation key; only stewards can change it")]
     OtherOrganisation(OdsCode),

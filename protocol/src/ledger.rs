@@ -24,6 +24,7 @@ pub mod chain;
 pub mod duty;
 pub mod entry;
 pub mod export;
+pub mod keys;
 pub mod ladder;
 pub mod page;
 pub mod standing;

@@ -169,6 +169,7 @@ fn show_checked(page: &mut Page, checked: &Checked) {
             count(chain.entries),
             count(chain.agreed),
             count(chain.lost),
+            count(chain.void),
             time(chain.first),
             time(chain.last),
         ]
@@ -179,6 +180,7 @@ fn show_checked(page: &mut Page, checked: &Checked) {
         "ENTRIES",
         "AGREED TO",
         "LOST",
+        "VOID",
         "FIRST",
         "LAST",
     ];

@@ -53,11 +53,16 @@ pub async fn introduce(node: &Node, question: Introduce) -> Result<Introduction,
     };
     let mut n = question.n;
     if let Some(roster) = node.membership.roster() {
-        if roster.member(node.code()).is_some_and(|it| it.is_active()) {
-            let fact = format!("{} is a member already", node.code());
-            return Err(Failure::new(WRONG, fact, "`fairshare members` shows it"));
+        let own = node.keys.node.public();
+        match roster.member(node.code()) {
+            Some(it) if it.is_active() && it.node.is_some_and(|keys| keys.node == own) => {
+                let fact = format!("{} is a member already", node.code());
+                return Err(Failure::new(WRONG, fact, "`fairshare members` shows it"));
+            }
+            // Reinstated, or given another key: the node is named anew.
+            Some(it) if it.is_active() && it.node.is_none() => n = it.anchor,
+            _ => n = roster.next_anchor(node.code()),
         }
-        n = roster.next_anchor(node.code());
     }
     let _one = node.said.speaking().await;
     let make = || own::introduction(node, federation, n, now()).map_err(wrong);

@@ -47,6 +47,7 @@ pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure
     steward(node, &roster)?;
     let about = question.about;
     member(&roster, &about)?;
+    let mut fingerprint = None;
     let decision = match question.motion {
         Motion::Limit(reason) => Decision::Limit(Reason { reason }),
         Motion::Remove(reason) => Decision::Remove(Reason { reason }),
@@ -57,7 +58,11 @@ pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure
         } => Decision::Key(NewKey {
             organisation: match organisation {
                 Some(key) => key,
-                None => asked_for(node, &about)?,
+                None => {
+                    let (key, spoken) = asked_for(node, &about)?;
+                    fingerprint = Some(spoken);
+                    key
+                }
             },
             reason,
         }),
@@ -75,32 +80,31 @@ pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure
     let body = roster.decide(&about, &decision, now()).map_err(refused)?;
     let proposal = Proposal::Decision(CoSigned::draft(&body));
     let checked = proposal.check(&roster, now()).map_err(refused)?;
-    Ok(report(&roster, &proposal, checked))
+    let mut report = report(&roster, &proposal, checked);
+    if let Some(spoken) = fingerprint {
+        let name = "its request's fingerprint".to_owned();
+        report.says.push((name, spoken));
+    }
+    Ok(report)
 }
 
-/// The organisation key of the one request of this code that waits.
-fn asked_for(node: &Node, about: &OdsCode) -> Result<PublicKey, Failure> {
+/// The organisation key of the one request of this code that waits, and its fingerprint.
+fn asked_for(node: &Node, about: &OdsCode) -> Result<(PublicKey, String), Failure> {
     let waiting = node.membership.waiting();
-    let requests = waiting
-        .iter()
-        .filter_map(|(_, request)| request.peek().ok());
-    let mut keys: Vec<_> = requests
-        .filter(|request| request.member == *about)
-        .map(|request| request.admission.organisation)
-        .collect();
-    keys.dedup();
-    match keys[..] {
-        [key] => Ok(key),
+    let of_it = waiting.iter().filter_map(|(hash, request)| {
+        let body = request.peek().ok()?;
+        (body.member == *about).then(|| (body.admission.organisation, hash.spoken()))
+    });
+    let mut keys: Vec<_> = of_it.collect();
+    match &mut keys[..] {
+        [(key, spoken)] => Ok((*key, std::mem::take(spoken))),
         [] => {
             let fact = format!("no request of {about} waits that names its new key");
             let remedy = "give the key `fairshare init` printed there: --key KEY";
             Err(Failure::new(WRONG, fact, remedy))
         }
         _ => {
-            let fact = format!(
-                "{} requests of {about} wait, with different keys",
-                keys.len()
-            );
+            let fact = format!("{} requests of {about} wait", keys.len());
             let remedy = "compare by telephone, and name the right one: --key KEY";
             Err(Failure::new(WRONG, fact, remedy))
         }

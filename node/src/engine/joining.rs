@@ -106,7 +106,8 @@ pub async fn bring(node: Arc<Node>, network: Network) {
 /// The requests to bring, and to whom: none once this node's member takes part.
 fn open_requests(node: &Node) -> Result<Vec<(Contact, Signed<JoinRequest>)>, store::Error> {
     let member = node.membership.member(node.code());
-    if member.is_some_and(|member| member.is_active()) {
+    let own = node.keys.node.public();
+    if member.is_some_and(|it| it.is_active() && it.node.is_some_and(|keys| keys.node == own)) {
         return Ok(Vec::new());
     }
     let made = node.said.all_made()?.into_iter();

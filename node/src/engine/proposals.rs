@@ -9,7 +9,7 @@ use fairshare_protocol::join::{Candidacy, JoinRequest};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::proposal::talk::{Outcome, Talk};
 use fairshare_protocol::proposal::{Checked, Proposal};
-use fairshare_protocol::roster::{Inserted, Statement};
+use fairshare_protocol::roster::{Decision, Inserted, Statement};
 use fairshare_protocol::statement::Signed;
 use fairshare_protocol::wire;
 use tokio::task::JoinSet;
@@ -133,12 +133,34 @@ pub async fn decide(node: &Node, proposal: &Proposal) -> Result<(), Error> {
     node.record(act).await?;
     node.membership.learn(decision, now())?;
     node.membership.withdraw(&proposal.hash())?;
-    if let Proposal::Admission(Candidacy { request, .. }) = proposal {
-        let acts = own_statements(node, request);
+    let requests = match proposal {
+        Proposal::Admission(Candidacy { request, .. }) => vec![request.clone()],
+        Proposal::Decision(_) => asked_for(node, proposal)?,
+    };
+    for request in requests {
+        let acts = own_statements(node, &request);
         node.membership.decided(&request.hash())?;
         node.record(acts).await?;
     }
     Ok(())
+}
+
+/// The requests that wait here and ask for the key that was just decided.
+fn asked_for(node: &Node, proposal: &Proposal) -> Result<Vec<Signed<JoinRequest>>, Error> {
+    let Ok(body) = proposal.decision().peek() else {
+        return Ok(Vec::new());
+    };
+    let Ok(Decision::Key(key)) = body.decision() else {
+        return Ok(Vec::new());
+    };
+    let waiting = node.membership.waiting();
+    let of = waiting.iter().filter(|(_, request)| {
+        let asked = request.peek();
+        asked.is_ok_and(|asked| {
+            asked.member == body.about && asked.admission.organisation == key.organisation
+        })
+    });
+    Ok(of.map(|(_, request)| request.clone()).collect())
 }
 
 /// Takes in what a request says of its organisation. What does not count is left out: the

@@ -1,16 +1,15 @@
 //! The two chains of a pair, as one side holds them.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use super::keys::Keys;
 use super::page::{Fork, Head, Page, Rewind};
 use crate::category::words;
 use crate::crypto::sign::KeyPair;
-use crate::ids::{FederationId, OdsCode, PublicKey};
+use crate::ids::{FederationId, OdsCode};
 use crate::limits::{CLOCK_SKEW, MAX_PAGE_ENTRIES};
-use crate::roster::{Claim, Statement, Statements};
+use crate::roster::Statements;
 use crate::statement::{self, Signed};
 use crate::time::Timestamp;
 
@@ -42,11 +41,11 @@ pub struct Pair {
     /// This side.
     pub me: OdsCode,
     /// Every node key this side's organisation ever named.
-    pub my_keys: BTreeSet<PublicKey>,
+    pub my_keys: Keys,
     /// The other.
     pub peer: OdsCode,
     /// Every node key the other's organisation ever named.
-    pub peer_keys: BTreeSet<PublicKey>,
+    pub peer_keys: Keys,
 }
 
 impl Pair {
@@ -55,14 +54,14 @@ impl Pair {
         Self {
             federation: statements.federation(),
             me: me.clone(),
-            my_keys: node_keys(statements, me),
+            my_keys: Keys::of(statements, me),
             peer: peer.clone(),
-            peer_keys: node_keys(statements, peer),
+            peer_keys: Keys::of(statements, peer),
         }
     }
 
     /// Writer and reader of a chain, and the keys that may have signed it.
-    pub const fn of(&self, which: Which) -> (&OdsCode, &OdsCode, &BTreeSet<PublicKey>) {
+    pub const fn of(&self, which: Which) -> (&OdsCode, &OdsCode, &Keys) {
         match which {
             Which::Ours => (&self.me, &self.peer, &self.my_keys),
             Which::Theirs => (&self.peer, &self.me, &self.peer_keys),
@@ -98,6 +97,12 @@ impl Pair {
             return Err(Refusal::Entries);
         }
         Ok(page)
+    }
+
+    /// Whether a page of that chain was signed by a key that stewards had voided by then.
+    pub fn is_void(&self, which: Which, signed: &Signed<Page>, page: &Page) -> bool {
+        let (_, _, keys) = self.of(which);
+        keys.is_void(signed.signer(), page.at)
     }
 
     /// A writer's word that it lost pages.
@@ -146,21 +151,6 @@ impl Pair {
             Err(Refusal::NoFork)
         }
     }
-}
-
-/// Every node key a member's organisation ever named: pages outlive the key that signed them.
-fn node_keys(statements: &Statements, code: &OdsCode) -> BTreeSet<PublicKey> {
-    let said = statements
-        .about(code)
-        .filter_map(|statement| match statement {
-            Statement::Own(signed) => signed.peek().ok()?.claim().ok(),
-            Statement::Steward(_) => None,
-        });
-    said.filter_map(|claim| match claim {
-        Claim::Node(keys) => Some(keys.node),
-        _ => None,
-    })
-    .collect()
 }
 
 /// Where the two chains of a pair stand, as one side holds them.
@@ -249,6 +239,9 @@ pub enum Refusal {
     /// Not signed by the chain's writer.
     #[error("a page that is not its writer's: {0}")]
     Statement(#[from] statement::Error),
+    /// Signed by a key after stewards had voided it.
+    #[error("a page signed by a key that stewards had voided by then")]
+    Void,
     /// Of another federation.
     #[error("a page of another federation")]
     Federation,

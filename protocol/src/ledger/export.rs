@@ -85,8 +85,10 @@ pub struct ChainReport {
     pub lost: u64,
     /// The last page the other chain quotes: it and all before are agreed.
     pub agreed: u64,
-    /// Entries in it.
+    /// Entries in it, without those of void pages.
     pub entries: u64,
+    /// Pages signed by a key that stewards had voided by then: they count for nothing.
+    pub void: u64,
     /// When its first page was written.
     pub first: Option<Timestamp>,
     /// When its last page was written.
@@ -207,10 +209,15 @@ fn follow(pair: &Pair, which: Which, links: &[Link], now: Timestamp) -> Result<F
                 }
                 chain.report.head = page.head(signed);
                 chain.report.pages += 1;
-                chain.report.entries += page.entries.len() as u64;
                 chain.report.first.get_or_insert(page.at);
                 chain.report.last = Some(page.at);
                 chain.quotes.push((page.number, page.quoted));
+                if pair.is_void(which, signed, &page) {
+                    chain.report.void += 1;
+                    chain.heads.insert(chain.report.head);
+                    continue;
+                }
+                chain.report.entries += page.entries.len() as u64;
                 let entries = page.entries.into_iter();
                 chain.entries.extend(entries.map(|entry| (page.at, entry)));
             }

@@ -1,6 +1,6 @@
 //! Tests of the account: what one side keeps, in memory, and a line between two.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng};
 use super::account::Account;
 use super::chain::{Chains, Pair, Which};
 use super::entry::{Entry, Shown};
+use super::keys::Keys;
 use super::page::{Fork, Head, Page, Rewind, room};
 use super::sync::{Fact, Load, Missing, Outcome, Save, Sync};
 use crate::category::{Category, Purpose};
@@ -85,7 +86,7 @@ struct Side {
 
 impl Side {
     fn new(me: (&str, u8), peer: (&str, u8)) -> Self {
-        let keys = |n| BTreeSet::from([key(n).public()]);
+        let keys = |n| Keys::from_iter([key(n).public()]);
         Self {
             pair: Pair {
                 federation: FederationId::new([7; 32]),

@@ -156,9 +156,10 @@ impl Kind {
         }
     }
 
-    /// Whether self statements hang on this kind: those before it no longer count.
+    /// Whether self statements may hang on this kind: then those before it no longer count. A merger
+    /// changes nobody's keys, so the one that goes on goes on as it is; nor does lifting a limit.
     pub const fn is_anchor(self) -> bool {
-        !matches!(self, Self::Limit | Self::Remove)
+        matches!(self, Self::Admit | Self::Key | Self::Reinstate)
     }
 }
 

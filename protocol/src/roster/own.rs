@@ -1,7 +1,9 @@
 //! What a member says of itself: self statements (protocol.md section 1).
 //!
 //! A self statement hangs on `n`, the number of the last `admit`, `reinstate` or `key` statement
-//! about the member, and counts only while that is the newest. Under one `n` each *signing key* has
+//! about the member, and counts only while that is the newest. (Not of `succeed`, as the design had
+//! it, nor of a `reinstate` that lifts a limit: neither changes a key, and the node of a successor
+//! would be a stranger to everybody until its organisation had signed anew.) Under one `n` each *signing key* has
 //! one sequence `u` = 1, 2, 3, … of its own:
 //!
 //! * the organisation key's: which node key (and seal key) is the member's, and leaving;

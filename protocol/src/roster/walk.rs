@@ -102,6 +102,8 @@ fn apply(
         },
         (_, member) => member?,
     };
+    // Whose limit is lifted, and nothing else, is named anew by nobody: its node goes on.
+    let lifts = matches!(held.decision, Decision::Reinstate(_)) && member.status == Status::Limited;
     match &held.decision {
         Decision::Admit(_) => {}
         Decision::Key(key) => member.organisation = key.organisation,
@@ -124,7 +126,7 @@ fn apply(
             }
         }
     }
-    if held.decision.kind().is_anchor() {
+    if held.decision.kind().is_anchor() && !lifts {
         member.anchor = last.0;
     }
     member.since = held.at;

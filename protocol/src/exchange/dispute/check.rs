@@ -10,8 +10,9 @@ use crate::charter;
 use crate::crypto::sign::KeyPair;
 use crate::exchange::answer::{Reply, Verdict};
 use crate::exchange::reconcile::said::Proposal;
-use crate::ids::{ExchangeId, FederationId, Hash, OdsCode, PublicKey, RoundId};
+use crate::ids::{ExchangeId, FederationId, Hash, OdsCode, RoundId};
 use crate::ledger::chain::Pair;
+use crate::ledger::keys::Keys;
 use crate::limits::CLOCK_SKEW;
 use crate::roster::{Statements, Welcome};
 use crate::statement::{self, Signed};
@@ -215,7 +216,7 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    fn keys(&self, code: &OdsCode) -> Option<&'a BTreeSet<PublicKey>> {
+    fn keys(&self, code: &OdsCode) -> Option<&'a Keys> {
         let pair = self.pair;
         match code {
             code if *code == pair.me => Some(&pair.my_keys),

@@ -102,12 +102,13 @@ impl Steward {
         let code = joining.request.member.clone();
         let roster = Roster::of(&self.statements);
         match roster.member(&code) {
-            Some(member) if member.is_active() => {
+            Some(member) if member.is_active() && joining.n == member.anchor => {
                 if member.organisation != joining.request.admission.organisation {
                     return Err(Refusal::OtherOrganisation(code));
                 }
                 self.welcome(&joining, now)
             }
+            // Of a member, it waits for the stewards to name its key: `key`.
             _ => {
                 joining.hangs_right(&roster)?;
                 let mut orders = Vec::new();

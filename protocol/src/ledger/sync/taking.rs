@@ -27,6 +27,11 @@ impl Sync {
         if next && (page.previous == head.hash) {
             return match which {
                 Which::Ours => Ok(self.take(which, (signed, page), now)),
+                // What was taken before anybody here heard that the key is void stays in the chain,
+                // and is shown; nothing more is taken.
+                Which::Theirs if self.pair.is_void(which, &signed, &page) => {
+                    Err(refused(Refusal::Void))
+                }
                 Which::Theirs => self.check_quote((signed, page), now),
             };
         }

@@ -349,3 +349,85 @@ fn no_bytes_a_peer_can_send_do_more_than_end_the_conversation() {
         assert!(after == before || after.theirs.number == before.theirs.number + 1);
     }
 }
+
+#[test]
+fn what_a_stolen_key_signs_after_the_stewards_spoke_is_void_and_seen() {
+    use crate::ledger::export::{Export, FORMAT, Link};
+    use crate::ledger::keys::Keys;
+    use crate::roster::decision::NewKey;
+    use crate::roster::tests::{founded, join, line};
+    use crate::roster::{Decision, Roster, Statement, Welcome};
+    use crate::statement::CoSigned;
+
+    let ([mut one, other], _) = agreed();
+    let mut held = founded();
+    join(&mut held, "RH8", 31, 1);
+    join(&mut held, "L83024", 32, 2);
+    let decision = Decision::Key(NewKey {
+        organisation: key(33).public(),
+        reason: line("stolen"),
+    });
+    let now = crate::roster::tests::NOW;
+    let body = Roster::of(&held).decide(&code("L83024"), &decision, now);
+    let mut signed = CoSigned::draft(&body.unwrap());
+    signed.add(&key(1));
+    signed.add(&key(2));
+    held.insert(Statement::Steward(signed), now).unwrap();
+
+    let keys = Keys::of(&held, &code("L83024"));
+    let thief = key(2);
+    let later = Timestamp(now.0 + 1);
+    assert!(
+        keys.contains(&thief.public()),
+        "its earlier pages go on counting"
+    );
+    assert!(!keys.is_void(&thief.public(), now));
+    assert!(keys.is_void(&thief.public(), later));
+
+    // Nothing more is taken of it.
+    one.pair.peer_keys = keys;
+    let mut forged = other
+        .kept
+        .chains
+        .next(&other.pair, vec![entry(9, "RH8")], later);
+    let refused = told(&mut one, &[page(&forged, &thief)]);
+    assert_eq!(refused, Some(Outcome::Refused(Refusal::Void)));
+    forged.at = now;
+    assert_ne!(told(&mut one, &[page(&forged, &thief)]), refused);
+
+    // What was taken before this node heard of it stands in the chain, and counts for nothing.
+    let federation = held.federation();
+    let chain = |writer: &str, reader: &str, signer: &KeyPair, dates: &[Timestamp]| {
+        let mut head = Head::ORIGIN;
+        let mut links = Vec::new();
+        for at in dates {
+            let page = Page {
+                federation,
+                writer: code(writer),
+                reader: code(reader),
+                number: head.number + 1,
+                previous: head.hash,
+                at: *at,
+                quoted: Head::ORIGIN,
+                entries: vec![entry(head.number + 1, "RH8")],
+            };
+            let signed = Signed::sign(&page, signer);
+            head = page.head(&signed);
+            links.push(Link::Page(signed));
+        }
+        links
+    };
+    let export = Export {
+        format: FORMAT.to_owned(),
+        by: code("RH8"),
+        with: code("L83024"),
+        at: later,
+        roster: Welcome::of(&held),
+        ours: chain("RH8", "L83024", &key(1), &[now, later]),
+        theirs: chain("L83024", "RH8", &thief, &[now, later, later]),
+    };
+    let checked = export.check(later).unwrap();
+    assert_eq!((checked.ours.void, checked.ours.entries), (0, 2));
+    assert_eq!((checked.theirs.void, checked.theirs.entries), (2, 1));
+    assert_eq!((checked.theirs.pages, checked.exchanges), (3, 2));
+}

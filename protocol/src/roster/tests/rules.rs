@@ -3,6 +3,7 @@
 use super::super::decision::NOTHING;
 use super::*;
 use crate::limits::{CLOCK_SKEW, MAX_ADDRESSES};
+use crate::roster::decision::Succession;
 
 #[test]
 fn a_member_is_admitted_and_its_node_known_once_it_spoke() {
@@ -570,4 +571,29 @@ fn a_welcome_carries_everything_and_is_verified_again() {
         let bytes = codec::encode(&statement);
         assert_eq!(statements::decode(&bytes), Ok(statement));
     }
+}
+
+#[test]
+fn who_merges_or_is_no_longer_limited_needs_no_new_node() {
+    let mut held = founded();
+    join(&mut held, "A1", 4, 104);
+    join(&mut held, "B1", 5, 105);
+    let before = member(&held, "A1").node;
+    assert!(before.is_some());
+    for decision in [
+        Decision::Limit(reason("no answers")),
+        Decision::Reinstate(reason("answers again")),
+        Decision::Succeed(Succession {
+            predecessors: [code("B1")].into(),
+            reason: line("merged"),
+        }),
+    ] {
+        let statement = next(&held, "A1", &decision);
+        insert(&mut held, statement).unwrap();
+        assert_eq!(member(&held, "A1").node, before, "{decision:?}");
+    }
+    // Who is reinstated without a limit, as after a contest, names its node anew.
+    let statement = next(&held, "A1", &Decision::Reinstate(reason("contest settled")));
+    insert(&mut held, statement).unwrap();
+    assert_eq!(member(&held, "A1").node, None);
 }
