@@ -7,9 +7,9 @@ use fairshare_protocol::control::Failure;
 
 use crate::client::Client;
 use crate::commands::{
-    admissions, admit, ask, demo, dispute, federation, find, import, index, init, join, journal,
-    ledger, matching, members, notices, offer, peer, peers, received, reconcile, report, reviews,
-    run, standing, status, steward, terms, verify, who_saw, withhold,
+    admissions, admit, ask, demo, dispute, federation, find, guide, import, index, init, join,
+    journal, ledger, matching, members, notices, offer, peer, peers, received, reconcile, report,
+    reviews, run, standing, status, steward, terms, verify, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -81,6 +81,7 @@ pub enum Command {
     Report(report::ReportCommand),
     #[command(subcommand)]
     Journal(journal::Journal),
+    Guide(guide::Guide),
 }
 
 impl Command {
@@ -119,6 +120,7 @@ impl Command {
             Self::Standing(command) => command.run(client).await,
             Self::Report(command) => command.run(client).await,
             Self::Journal(command) => command.run(client).await,
+            Self::Guide(command) => command.run(client),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod dispute;
 pub mod federation;
 pub mod find;
+pub mod guide;
 pub mod import;
 pub mod index;
 pub mod init;

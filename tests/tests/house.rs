@@ -6,6 +6,7 @@
     reason = "a test that fails panics"
 )]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -207,6 +208,35 @@ fn nothing_is_left_to_do_and_no_test_is_left_out() {
             assert!(!source.text.contains(mark), "{}: {mark}", source.path);
         }
     }
+}
+
+/// Who reads the list of hazards must be able to run what it names.
+#[test]
+fn every_hazard_names_a_test_that_is_there() {
+    let list = fs::read_to_string(root().join("cli/guide/hazards.md")).unwrap();
+    let sources = Source::all();
+    let rows = list.lines().filter(|line| line.starts_with("| H"));
+    let mut ids = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, hazard, cause, effect, mitigation, test] = cells[..] else {
+            panic!("six columns: {row}");
+        };
+        assert!(ids.insert(id), "{id} stands twice");
+        assert!(
+            [hazard, cause, effect, mitigation]
+                .iter()
+                .all(|cell| !cell.is_empty()),
+            "{row}"
+        );
+        let named = format!("fn {}()", test.trim_matches('`'));
+        let is_there = |source: &Source| source.text.contains(&named);
+        assert!(
+            sources.iter().any(is_there),
+            "{id}: no test is called {test}"
+        );
+    }
+    assert!(ids.len() >= 20, "{ids:?}");
 }
 
 #[test]
