@@ -17,6 +17,7 @@ mod commands;
 mod demo;
 mod output;
 mod paper;
+mod questions;
 mod report;
 mod signing;
 

@@ -27,6 +27,11 @@ pub struct Signing {
 }
 
 impl Signing {
+    /// The files that were named: of the passphrase, and of the organisation key.
+    pub fn files(&self) -> (Option<PathBuf>, Option<PathBuf>) {
+        (self.passphrase_file.clone(), self.org_key.clone())
+    }
+
     /// The organisation key of the node's organisation, opened.
     pub fn key(&self, client: &Client) -> Result<KeyPair, Failure> {
         let path = match &self.org_key {

@@ -25,6 +25,8 @@ use crate::client::Client;
 use crate::output::Page;
 use crate::signing::{new_passphrase, usual_place, wrong};
 
+mod asking;
+
 /// Make a node for an organisation
 ///
 /// Makes its home: keys, config, the offer usual for its kind, and an empty store. Nothing leaves
@@ -130,6 +132,16 @@ struct Made {
 
 impl Init {
     pub fn run(self, client: &Client) -> Result<u8, Failure> {
+        let made = self.home(client)?;
+        client.output.answer(&made, |page| {
+            show(page, &made);
+            next(page);
+        });
+        Ok(0)
+    }
+
+    /// Makes the home, or leaves nothing.
+    fn home(&self, client: &Client) -> Result<Made, Failure> {
         let config = self.config()?;
         let bare = is_bare(client.home());
         let made = self.make(client, config);
@@ -137,9 +149,7 @@ impl Init {
             // Nothing was there before: what was begun is no node, and in the way of the next try.
             clear(client.home());
         }
-        let made = made?;
-        client.output.answer(&made, |page| show(page, &made));
-        Ok(0)
+        made
     }
 
     fn make(&self, client: &Client, config: Config) -> Result<Made, Failure> {
@@ -291,6 +301,9 @@ fn show(page: &mut Page, made: &Made) {
         ("organisation", made.organisation.to_string()),
         ("node", made.node.to_string()),
     ]);
+}
+
+fn next(page: &mut Page) {
     page.gap();
     page.line("Next: read the offer, name who may use the node under [[users]] in the config (emergencies");
     page.line("need somebody named), and back up the keys. Then found a federation");

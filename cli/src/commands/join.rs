@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use fairshare_node::config::Config;
 use fairshare_protocol::armour;
 use fairshare_protocol::control::roster::{
-    Application, Apply, Enter, Entered, Introduce, Introduction,
+    Application, Apply, Enter, Entered, Introduce, Introduction, Members,
 };
-use fairshare_protocol::control::{Failure, WRONG};
+use fairshare_protocol::control::{Failure, REFUSED, WRONG};
 use fairshare_protocol::crypto::sign::KeyPair;
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::join::{Invitation, JoinRequest};
@@ -16,10 +16,12 @@ use fairshare_protocol::statement::Signed;
 use serde::Serialize;
 
 use super::federation::now;
+use super::init::Init;
 use crate::client::Client;
 use crate::output::{Page, Tone, count};
 use crate::paper;
-use crate::signing::{Signing, wrong};
+use crate::questions::Questions;
+use crate::signing::{Signing, say, wrong};
 
 /// Ask to join a federation, or enter it once admitted
 ///
@@ -28,9 +30,11 @@ use crate::signing::{Signing, wrong};
 /// either to a steward. Read the fingerprint to a steward over the telephone. Once admitted the
 /// node enters by itself, or with the welcome file you are sent.
 ///
-/// The request is made once: asked again, the same is shown.
+/// Where there is no node yet it asks, at a terminal, for all it needs to make one, and for the
+/// invitation. The request is made once: asked again, the same is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  $ fairshare join
   $ fairshare join fairshare:invitation:1:AbC…
   $ fairshare join invitation.txt --out request.txt
   $ fairshare join fairshare:invitation:1:AbC… --link
@@ -45,6 +49,9 @@ pub struct Join {
     /// Where to write the request [default: join-CODE.txt]
     #[arg(long, value_name = "FILE", conflicts_with = "welcome")]
     out: Option<PathBuf>,
+    /// Ask everything also without a terminal: the answers are lines of standard input
+    #[arg(long, conflicts_with = "welcome")]
+    ask: bool,
     /// Print the request as a link to send, and nothing else
     #[arg(long, conflicts_with = "welcome")]
     link: bool,
@@ -82,7 +89,10 @@ impl Join {
                 .answer(&entered, |page| show_entered(page, &entered));
             return Ok(0);
         }
-        let text = self.invitation.as_deref().map(paper::text).transpose()?;
+        let text = match &self.invitation {
+            Some(link_or_file) => Some(paper::text(link_or_file)?),
+            None => self.walk(client).await?,
+        };
         let invitation = text.as_deref().map(armour::read::<Invitation>);
         let invitation = invitation.transpose().map_err(wrong)?;
         let introduction = client
@@ -117,6 +127,48 @@ impl Join {
             }
         });
         Ok(0)
+    }
+}
+
+impl Join {
+    /// Makes the node if there is none, and asks for the invitation if none is known; gives it.
+    async fn walk(&self, client: &Client) -> Result<Option<String>, Failure> {
+        let there = client.home().join("config.toml").exists();
+        let Some(questions) = Questions::begin(self.ask) else {
+            return Ok(None);
+        };
+        if there && client.ask(Members {}).await.is_ok() {
+            // It holds the charter.
+            return Ok(None);
+        }
+        if !there {
+            let (file, key) = self.signing.files();
+            Init::walk(&questions, client, file, key)?;
+        }
+        let given: String = questions.ask(
+            "The invitation",
+            "the line a steward sent, which begins with fairshare:invitation:, or its file",
+        )?;
+        let text = paper::text(&given)?;
+        let invitation: Invitation = armour::read(&text).map_err(wrong)?;
+        say(&client.output.text(|page| {
+            page.gap();
+            page.fields(&[
+                (
+                    "federation",
+                    format!("{}, invited by {}", invitation.name, invitation.steward),
+                ),
+                ("fingerprint", invitation.federation.spoken()),
+            ]);
+            page.gap();
+            page.line("Telephone the steward, on a number that is not from the same mail.");
+        }));
+        if questions.yes("Do they read this fingerprint to you?")? {
+            return Ok(Some(text));
+        }
+        let fact = "nobody was asked to admit this organisation";
+        let remedy = "ask the steward for another invitation, and run `fairshare join` again";
+        Err(Failure::new(REFUSED, fact, remedy))
     }
 }
 
