@@ -8,8 +8,8 @@ use fairshare_protocol::control::Failure;
 use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, dispute, federation, find, guide, import, index, init, join,
-    journal, ledger, matching, members, notices, offer, peer, peers, received, reconcile, report,
-    reviews, run, standing, status, steward, terms, verify, who_saw, withhold,
+    journal, leave, ledger, matching, members, notices, offer, peer, peers, received, reconcile,
+    report, reviews, run, standing, status, steward, terms, verify, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -46,6 +46,7 @@ pub enum Command {
     Join(join::Join),
     Admissions(admissions::Admissions),
     Admit(admit::Admit),
+    Leave(leave::Leave),
     #[command(subcommand)]
     Steward(steward::Steward),
     Members(members::Members),
@@ -94,6 +95,7 @@ impl Command {
             Self::Join(command) => command.run(client).await,
             Self::Admissions(command) => command.run(client).await,
             Self::Admit(command) => command.run(client).await,
+            Self::Leave(command) => command.run(client).await,
             Self::Steward(command) => command.run(client).await,
             Self::Members(command) => command.run(client).await,
             Self::Offer(command) => command.run(client).await,

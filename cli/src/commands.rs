@@ -14,6 +14,7 @@ pub mod index;
 pub mod init;
 pub mod join;
 pub mod journal;
+pub mod leave;
 pub mod ledger;
 pub mod matching;
 pub mod members;

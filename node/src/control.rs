@@ -27,6 +27,7 @@ mod corrected;
 mod disputing;
 mod index;
 mod joining;
+mod leaving;
 mod ledger;
 mod members;
 mod naming;
@@ -98,6 +99,8 @@ pub async fn dispatch(
         Request::Admissions(_) => answer(admitting::admissions(node)?),
         Request::Prepare(question) => answer(admitting::prepare(node, &question)?),
         Request::Admit(question) => answer(admitting::admit(node, user, question).await?),
+        Request::Leaving(question) => answer(leaving::place(node, &question)?),
+        Request::Leave(question) => answer(leaving::leave(node, user, question).await?),
         Request::Propose(question) => answer(proposing::propose(node, question)?),
         Request::SignProposal(question) => answer(proposing::sign(node, user, question).await?),
         Request::ShowProposal(question) => answer(proposing::show(node, &question)?),

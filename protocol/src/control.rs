@@ -163,6 +163,10 @@ requests! {
     Admit(roster::Admit) -> roster::Admitted,
     /// Take a request off the list.
     Dismiss(roster::Dismiss) -> roster::Candidate,
+    /// Where this member's word would stand that it leaves.
+    Leaving(roster::Leaving) -> roster::LeavePlace,
+    /// Leave the federation.
+    Leave(roster::Leave) -> roster::Left,
     /// Write a decision, ready to be signed.
     Propose(stewards::Propose) -> stewards::ProposalReport,
     /// Take a proposal with the signatures it has.

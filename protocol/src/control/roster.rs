@@ -12,6 +12,7 @@ use crate::member::MemberKind;
 use crate::roster::own::Reach;
 use crate::roster::{Admission, Contact, NodeKeys, SelfStatement, Status};
 use crate::statement::Signed;
+use crate::text::Line;
 use crate::time::Timestamp;
 
 /// Who is a member?
@@ -277,4 +278,47 @@ pub struct Admitted {
 pub struct Dismiss {
     /// A code or a fingerprint from the list.
     pub which: String,
+}
+
+/// Where would this member's word stand that it leaves?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaving {}
+
+/// Where it would stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavePlace {
+    /// The federation.
+    pub federation: FederationId,
+    /// Its name.
+    pub name: String,
+    /// Who leaves.
+    pub member: OdsCode,
+    /// What it hangs on.
+    pub n: u32,
+    /// Its number under that.
+    pub u: u32,
+    /// Whether the member is a steward.
+    pub steward: bool,
+}
+
+/// This member leaves: its word, signed by its organisation key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// The word.
+    pub statement: Signed<SelfStatement>,
+    /// Why, for the journal.
+    pub reason: Line,
+}
+
+/// It has left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The federation's name.
+    pub name: String,
+    /// How many members still take part.
+    pub members: u64,
+    /// Whether the node runs, and so tells the others.
+    pub running: bool,
 }
