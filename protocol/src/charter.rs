@@ -1,8 +1,10 @@
 //! The charter: a federation's founding document (protocol.md section 1).
 //!
 //! A federation is named by the hash of its first charter, and that charter counts once at least
-//! its threshold of its own stewards has signed it. Succession (version 2 and later) has its fields
-//! fixed here and is refused by name until it is built.
+//! its threshold of its own stewards has signed it. A later [`Version`] names the one before it,
+//! whose stewards sign it, and pins what goes on to count; which one is current is told by
+//! [`crate::roster::Charters`]. Anything may change but the federation's id and how epochs that have
+//! begun are counted (see [`Epochs`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
 use crate::ids::{FederationId, Hash, OdsCode, PublicKey};
-use crate::limits::MAX_STEWARDS;
+use crate::limits::{MAX_MEMBERS, MAX_STEWARDS};
 use crate::statement::{self, Body, CoSigned};
 use crate::text::Line;
 use crate::time::{DAY, Timestamp};
+
+mod epochs;
+mod version;
+
+pub use epochs::Epochs;
+pub use version::{Amendment, Pins, Version};
 
 /// Days in an epoch, unless the charter says otherwise.
 pub const EPOCH_DAYS: u16 = 90;
@@ -37,7 +45,8 @@ pub struct Charter {
     pub stewards: BTreeMap<OdsCode, PublicKey>,
     /// How many of them must sign: more than half, at most all.
     pub threshold: u16,
-    /// When epoch 0 began.
+    /// When epoch 0 began; in a version that changes their length, when the first of the new ones
+    /// begins.
     pub epoch_start: Timestamp,
     /// Days in an epoch.
     pub epoch_days: u16,
@@ -45,7 +54,7 @@ pub struct Charter {
     pub equivalences: Vec<BTreeSet<Category>>,
     /// The most new entries a member's advert may gain in a day.
     pub additions_per_day: u32,
-    /// Hash of the list of last steward statements this version pins; none for the first.
+    /// Hash of the list this version pins, see [`Pins`]; none for the first.
     pub pins: Option<Hash>,
 }
 
@@ -82,11 +91,10 @@ impl Charter {
     /// # Errors
     /// The first rule it breaks.
     pub fn check(&self) -> Result<(), Refusal> {
-        if self.version != 1 {
-            return Err(Refusal::LaterVersion(self.version));
-        }
-        if self.previous.is_some() || self.pins.is_some() {
-            return Err(Refusal::FirstHasPast);
+        match (self.version, self.previous, self.pins) {
+            (1, None, None) | (2.., Some(_), Some(_)) => {}
+            (2.., ..) => return Err(Refusal::LaterLacksPast),
+            _ => return Err(Refusal::FirstHasPast),
         }
         let stewards = self.stewards.len();
         if !(1..=MAX_STEWARDS).contains(&stewards) {
@@ -121,22 +129,32 @@ impl Charter {
         Ok(())
     }
 
-    /// The charter in `signed`, if it is a proper one that counts.
+    /// The first charter in `signed`, if it is a proper one that counts.
     ///
     /// # Errors
-    /// If it breaks a rule, a signature does not hold, someone other than a steward signed, or
-    /// fewer stewards than its threshold did.
+    /// If it breaks a rule, is a later version, a signature does not hold, someone other than a
+    /// steward signed, or fewer stewards than its threshold did.
     pub fn verify(signed: &CoSigned<Self>) -> Result<Self, Refusal> {
         let (charter, signers) = signed.verify()?;
         charter.check()?;
-        let given = charter.signed_by(&signers)?;
-        if given < usize::from(charter.threshold) {
-            return Err(Refusal::TooFewSignatures {
-                given,
-                needed: charter.threshold,
-            });
+        if charter.version != 1 {
+            return Err(Refusal::NotTheFirst(charter.version));
         }
+        charter.enough(&signers)?;
         Ok(charter)
+    }
+
+    /// That enough stewards are among `signers`, who must all be stewards.
+    ///
+    /// # Errors
+    /// If one of them is not, or too few signed.
+    pub fn enough(&self, signers: &BTreeSet<PublicKey>) -> Result<(), Refusal> {
+        let given = self.signed_by(signers)?;
+        let needed = self.threshold;
+        if given < usize::from(needed) {
+            return Err(Refusal::TooFewSignatures { given, needed });
+        }
+        Ok(())
     }
 
     /// How many stewards are among `signers`, who must all be stewards.
@@ -155,22 +173,6 @@ impl Charter {
     /// The federation this first charter founds.
     pub fn federation(signed: &CoSigned<Self>) -> FederationId {
         FederationId(signed.hash().0)
-    }
-
-    /// The epoch `now` lies in; 0 before the first began.
-    pub fn epoch(&self, now: Timestamp) -> u32 {
-        let passed = now.0.saturating_sub(self.epoch_start.0) / self.epoch_length();
-        u32::try_from(passed).unwrap_or(u32::MAX)
-    }
-
-    /// The first moment after `epoch`.
-    pub fn epoch_end(&self, epoch: u32) -> Timestamp {
-        let length = self.epoch_length().saturating_mul(u64::from(epoch) + 1);
-        Timestamp(self.epoch_start.0.saturating_add(length))
-    }
-
-    fn epoch_length(&self) -> u64 {
-        u64::from(self.epoch_days.max(1)) * DAY
     }
 
     /// Whether showing `one` is matched by showing `other` in the bulk lane.
@@ -193,12 +195,60 @@ pub fn default_equivalences() -> Vec<BTreeSet<Category>> {
     ])]
 }
 
+fn list(hashes: &BTreeSet<Hash>) -> String {
+    let short: Vec<_> = hashes.iter().map(Hash::short).collect();
+    short.join(" and ")
+}
+
 /// Why a charter does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A version this software cannot follow yet.
-    #[error("charter version {0} is not supported yet; only version 1 is")]
-    LaterVersion(u32),
+    /// A federation is founded by version 1.
+    #[error("charter version {0} follows another; a federation is founded by version 1")]
+    NotTheFirst(u32),
+    /// A later version that does not say what it follows and pins.
+    #[error("a later charter version names the one before it and what it pins")]
+    LaterLacksPast,
+    /// A version that does not follow the one it names.
+    #[error("charter version {given} cannot follow version {before}")]
+    Version {
+        /// Its number.
+        given: u32,
+        /// The number of the one it names.
+        before: u32,
+    },
+    /// The list beside it is not the one it names.
+    #[error("the list of pinned statements is not the one the charter names")]
+    OtherPins,
+    /// The list is longer than a federation may be large.
+    #[error("the charter pins more than {MAX_MEMBERS} members or voids too many versions")]
+    PinsTooMany,
+    /// Epochs that have begun would be counted otherwise.
+    #[error(
+        "epochs starting {0}; the start stays as it is unless their length changes, which it does \
+         at the end of an epoch"
+    )]
+    EpochStart(Timestamp),
+    /// The moment from which epochs have another length has come before stewards signed.
+    #[error("epochs of another length would start {0}, which has passed; draft the change anew")]
+    EpochPassed(Timestamp),
+    /// Nothing to sign.
+    #[error("the charter would say what it says already; name what it shall change")]
+    NothingChanged,
+    /// Two versions follow one.
+    #[error(
+        "more than one charter follows version {version}, so nothing is admitted; sign one that \
+         names {} void", list(.rivals)
+    )]
+    Rivals {
+        /// The version that stays.
+        version: u32,
+        /// Those that follow it.
+        rivals: BTreeSet<Hash>,
+    },
+    /// A version after another than the current one.
+    #[error("the charter follows another version than the current one, {0}; draft it anew")]
+    Overtaken(u32),
     /// A first charter names a predecessor or pins.
     #[error("a first charter has no predecessor and pins nothing")]
     FirstHasPast,
@@ -319,7 +369,8 @@ mod tests {
             change(&mut charter);
             charter.check().unwrap_err()
         };
-        assert_eq!(broken(&|c| c.version = 2), Refusal::LaterVersion(2));
+        assert_eq!(broken(&|c| c.version = 0), Refusal::FirstHasPast);
+        assert_eq!(broken(&|c| c.version = 2), Refusal::LaterLacksPast);
         assert_eq!(
             broken(&|c| c.previous = Some(c.agreement)),
             Refusal::FirstHasPast
@@ -338,16 +389,6 @@ mod tests {
         assert_eq!(bulk, Refusal::NotInBulk(Category::Safeguarding));
         let many = broken(&|c| c.equivalences = vec![BTreeSet::new(); 33]);
         assert_eq!(many, Refusal::Equivalences);
-    }
-
-    #[test]
-    fn epochs_are_counted_from_the_charters_day() {
-        let charter = charter(1, 1);
-        assert_eq!(charter.epoch(Timestamp(0)), 0);
-        assert_eq!(charter.epoch(Timestamp(91 * DAY - 1)), 0);
-        assert_eq!(charter.epoch(Timestamp(91 * DAY)), 1);
-        assert_eq!(charter.epoch_end(0), Timestamp(91 * DAY));
-        assert_eq!(charter.epoch_end(u32::MAX), Timestamp(u64::MAX));
     }
 
     #[test]

@@ -106,6 +106,10 @@ pub const MAX_ADDRESSES: usize = 16;
 pub const MAX_DECISIONS: u32 = 1000;
 /// The most steward statements kept for one member under one number.
 pub const MAX_RIVALS: usize = 16;
+/// The most versions a charter may have, rivals included.
+pub const MAX_CHARTERS: usize = 1024;
+/// The most bytes a charter version may have, with all it pins.
+pub const MAX_VERSION: usize = 512 * 1024;
 /// The most members one steward statement merges into another.
 pub const MAX_PREDECESSORS: usize = 64;
 /// The highest `u` of statements signed by an organisation key.

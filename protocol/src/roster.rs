@@ -32,7 +32,10 @@ use crate::terms::{Party, Terms};
 use crate::text::Line;
 use crate::time::Timestamp;
 
+mod book;
+pub mod charters;
 pub mod decision;
+pub mod draft;
 mod merging;
 pub mod own;
 mod refusal;
@@ -41,7 +44,9 @@ pub mod sync;
 mod walk;
 pub mod welcome;
 
+pub use charters::{Charters, Current};
 pub use decision::{Admission, Decision, StewardStatement, Succession};
+pub use draft::{Draft, Review};
 pub use own::{Claim, Contact, NodeKeys, SelfStatement};
 pub use refusal::{NoTerms, Refusal};
 pub use statements::{Statement, Statements};
@@ -151,8 +156,7 @@ impl Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
     federation: FederationId,
-    charter_hash: Hash,
-    charter: Charter,
+    current: Current,
     members: BTreeMap<OdsCode, Arc<Member>>,
     nodes: BTreeMap<PublicKey, OdsCode>,
 }
@@ -176,11 +180,9 @@ impl Roster {
                 nodes.insert(keys.node, code.clone());
             }
         }
-        let (federation, charter_hash) = statements.under();
         Self {
-            federation,
-            charter_hash,
-            charter: statements.charter().clone(),
+            federation: statements.federation(),
+            current: statements.charters().current().clone(),
             members,
             nodes,
         }
@@ -191,9 +193,25 @@ impl Roster {
         self.federation
     }
 
-    /// The charter.
-    pub const fn charter(&self) -> &Charter {
-        &self.charter
+    /// The current charter.
+    pub fn charter(&self) -> &Charter {
+        self.current.charter()
+    }
+
+    /// The current charter, with its hash, its epochs, and whether others contradict each other
+    /// about what follows it.
+    pub const fn current(&self) -> &Current {
+        &self.current
+    }
+
+    /// The epoch `now` lies in; 0 before the first began.
+    pub fn epoch(&self, now: Timestamp) -> u32 {
+        self.current.epochs().at(now)
+    }
+
+    /// The first moment after `epoch`.
+    pub fn epoch_end(&self, epoch: u32) -> Timestamp {
+        self.current.epochs().end(epoch)
     }
 
     /// Everyone ever admitted, in the order of their codes.
@@ -234,7 +252,7 @@ impl Roster {
                 offer,
             })
         };
-        Ok(Terms::between(party(one)?, party(other)?, &self.charter))
+        Ok(Terms::between(party(one)?, party(other)?, self.charter()))
     }
 
     /// A decision about a member, for stewards to sign: the next in its chain.
@@ -249,6 +267,9 @@ impl Roster {
     ) -> Result<StewardStatement, Refusal> {
         let member = self.member(about);
         self.unmerged(about)?;
+        if decision.kind().admits() {
+            self.current.uncontested()?;
+        }
         let status = member.map(|member| member.status);
         // Whoever left or contradicts itself takes nobody over.
         let apart = member.is_none_or(|member| !member.is_active());
@@ -267,7 +288,7 @@ impl Roster {
         }
         let (n, previous) = member.map_or((0, decision::NOTHING), |member| member.last);
         Ok(StewardStatement::new(
-            (self.federation, self.charter_hash),
+            (self.federation, self.current.hash()),
             about.clone(),
             (n + 1, previous),
             now,

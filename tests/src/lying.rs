@@ -128,7 +128,7 @@ pub fn publish(
 ) -> Arc<Own> {
     let node = &running.node;
     let roster = node.membership.roster().unwrap();
-    let epoch = roster.charter().epoch(now());
+    let epoch = roster.epoch(now());
     let blinding = Blinding::generate(&roster.federation(), epoch, &mut rand::rng());
     let entries = entries(&blinding);
     let code = node.code().clone();

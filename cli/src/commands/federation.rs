@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use fairshare_node::membership;
 use fairshare_protocol::armour;
-use fairshare_protocol::charter::Charter;
+use fairshare_protocol::charter::{self, Charter};
 use fairshare_protocol::control::roster::{Entered, FederationReport, Found, Introduce, Members};
 use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::crypto::sign::KeyPair;
@@ -231,6 +231,9 @@ impl Sign {
             armour::read(&paper::text(&self.charter)?).map_err(wrong)?;
         let (charter, signers) = signed.verify().map_err(wrong)?;
         charter.check().map_err(wrong)?;
+        if charter.version != 1 {
+            return Err(wrong(charter::Refusal::NotTheFirst(charter.version)));
+        }
         charter.signed_by(&signers).map_err(wrong)?;
         let own = join::own_code(client)?;
         let Some(named) = charter.stewards.get(&own) else {

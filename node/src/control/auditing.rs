@@ -91,7 +91,7 @@ fn demand(seed: fairshare_protocol::text::Line, sample: u32) -> Result<Demand, F
 
 /// Our advert of this epoch. None is made here: a seed must come after what it is drawn on.
 async fn standing(node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Failure> {
-    let epoch = roster.charter().epoch(now());
+    let epoch = roster.epoch(now());
     let header = node.index.own().map_err(|error| wrong(&error))?;
     let header = header.and_then(|own| own.header.peek().ok());
     if header.is_none_or(|header| header.epoch != epoch) {

@@ -32,7 +32,7 @@ pub async fn show(node: &Arc<Node>, make: bool) -> Result<IndexReport, Failure> 
         node.stir.notify_one();
     }
     let charter = roster.charter();
-    let epoch = charter.epoch(now());
+    let epoch = roster.epoch(now());
     let population = roster.member(node.code()).map_or(0, |us| us.population);
     let counts = node.records.counts().map_err(|error| wrong(&error))?;
     let matched = keeping::matched(node, &roster).map_err(|error| wrong(&error))?;
@@ -59,7 +59,7 @@ pub async fn show(node: &Arc<Node>, make: bool) -> Result<IndexReport, Failure> 
     let peers = codes.into_iter().map(peer);
     Ok(IndexReport {
         now: now(),
-        epoch: (epoch, charter.epoch_end(epoch)),
+        epoch: (epoch, roster.epoch_end(epoch)),
         advert: ours.as_ref().map(|ours| {
             let advert = ours.own.advert();
             AdvertState::of(advert.signed(), advert.header())

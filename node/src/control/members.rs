@@ -125,7 +125,7 @@ pub fn members(node: &Node) -> Result<MembersReport, Failure> {
 /// The federation, for screens.
 pub(super) fn federation(node: &Node, roster: &Roster) -> FederationReport {
     let charter = roster.charter();
-    let epoch = charter.epoch(now());
+    let epoch = roster.epoch(now());
     let invitation = Invitation {
         federation: roster.federation(),
         name: charter.name.clone(),
@@ -140,7 +140,7 @@ pub(super) fn federation(node: &Node, roster: &Roster) -> FederationReport {
         agreement: charter.agreement,
         stewards: charter.stewards.keys().cloned().collect(),
         threshold: charter.threshold,
-        epoch: (epoch, charter.epoch_end(epoch)),
+        epoch: (epoch, roster.epoch_end(epoch)),
         invitation: armour::link(&invitation),
     }
 }

@@ -109,7 +109,7 @@ type Held = OwnedMutexGuard<Option<Arc<Ours>>>;
 /// both would be signed for one generation.
 async fn make(mut held: Held, node: &Arc<Node>, roster: &Roster) -> Result<Arc<Ours>, Error> {
     let (node, federation) = (Arc::clone(node), roster.federation());
-    let epoch = roster.charter().epoch(now());
+    let epoch = roster.epoch(now());
     let per_day = roster.charter().additions_per_day;
     let making = async move {
         let before = held.clone();
@@ -178,7 +178,7 @@ async fn keep(node: &Arc<Node>, fresh: Box<Fresh>, epoch: u32) -> Result<Arc<Our
 
 fn of_now(ours: &Ours, roster: &Roster) -> bool {
     let header = ours.own.advert().header();
-    header.federation == roster.federation() && header.epoch == roster.charter().epoch(now())
+    header.federation == roster.federation() && header.epoch == roster.epoch(now())
 }
 
 /// The advert in the store, under our present node key.
@@ -270,7 +270,7 @@ pub async fn fetch(
         federation: roster.federation(),
         member: peer.clone(),
         signer: keys.node,
-        epoch: roster.charter().epoch(now()),
+        epoch: roster.epoch(now()),
         population: member.population,
         taken: taken(node, roster, peer)?,
         now: now(),

@@ -149,7 +149,7 @@ pub fn continues(node: &Node, peer: &OdsCode) -> Result<bool, drive::Error> {
         return Ok(false);
     };
     let roster = node.membership.roster();
-    let epoch = roster.map(|roster| roster.charter().epoch(drive::now()));
+    let epoch = roster.map(|roster| roster.epoch(drive::now()));
     let theirs = node.index.peer(peer)?.map(|held| held.header.hash());
     Ok(epoch == Some(pair.epoch) && pair.ours == own.header.hash() && Some(pair.theirs) == theirs)
 }

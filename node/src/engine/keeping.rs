@@ -58,9 +58,8 @@ pub async fn keep(node: Arc<Node>) {
 fn to_next_epoch(node: &Node) -> Duration {
     let roster = node.membership.roster();
     roster.map_or(EVERY, |roster| {
-        let charter = roster.charter();
         // Never 0: the clock may not have moved on yet.
-        charter.epoch_end(charter.epoch(now())).since(now()) + Duration::from_millis(50)
+        roster.epoch_end(roster.epoch(now())).since(now()) + Duration::from_millis(50)
     })
 }
 
@@ -76,7 +75,7 @@ async fn due(node: &Arc<Node>, turned: &mut Option<u32>) -> Result<Vec<OdsCode>,
     let (Some(roster), Some(network)) = (node.membership.roster(), node.network()) else {
         return Ok(Vec::new());
     };
-    let epoch = roster.charter().epoch(now());
+    let epoch = roster.epoch(now());
     if *turned != Some(epoch) {
         turn_over(node, &roster, epoch).await?;
         *turned = Some(epoch);

@@ -25,6 +25,7 @@ const REFUSED: u8 = 3;
 const CHARTER: u8 = 4;
 const STATEMENTS: u8 = 5;
 const END: u8 = 6;
+const PIECE: u8 = 7;
 
 /// How the conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

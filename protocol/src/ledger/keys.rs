@@ -27,6 +27,7 @@ impl Keys {
                         *last = body.n.max(*last);
                     }
                 }
+                Statement::Charter(_) => {}
                 Statement::Steward(signed) => {
                     let Ok(body) = signed.peek() else { continue };
                     let kind = body.decision().map(|decision| decision.kind());

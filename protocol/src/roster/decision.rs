@@ -156,6 +156,12 @@ impl Kind {
         }
     }
 
+    /// Whether it lets somebody in, or back in, or grow: nothing of the kind is taken while charters
+    /// contradict each other.
+    pub const fn admits(self) -> bool {
+        matches!(self, Self::Admit | Self::Reinstate | Self::Succeed)
+    }
+
     /// Whether self statements may hang on this kind: then those before it no longer count. A merger
     /// changes nobody's keys, so the one that goes on goes on as it is; nor does lifting a limit.
     pub const fn is_anchor(self) -> bool {

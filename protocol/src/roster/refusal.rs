@@ -29,18 +29,10 @@ pub enum Refusal {
     /// It is about another federation.
     #[error("the statement belongs to another federation")]
     OtherFederation,
-    /// It was decided under a charter version that is not ours.
-    #[error("the statement was decided under another charter")]
+    /// It was decided under a charter version that is not held; it may be taken later.
+    #[error("the statement was decided under a charter version this node does not know")]
     OtherCharter,
-    /// Too few stewards signed.
-    #[error("signed by {given} stewards where {needed} are needed")]
-    TooFewStewards {
-        /// How many signed.
-        given: usize,
-        /// How many must.
-        needed: u16,
-    },
-    /// A signature that should not be there.
+    /// A rule of charters: among them, who must sign.
     #[error(transparent)]
     Charter(#[from] charter::Refusal),
     /// A number out of range, or a first statement with a predecessor.
@@ -97,6 +89,9 @@ pub enum Refusal {
         /// What the member is.
         status: &'static str,
     },
+    /// A draft that is not the next decision any more.
+    #[error("stewards have spoken about {0} since this was drafted; draft it anew")]
+    SpokenSince(OdsCode),
     /// A signature or the bytes.
     #[error(transparent)]
     Statement(#[from] statement::Error),
@@ -108,6 +103,9 @@ pub enum Refusal {
 impl Refusal {
     /// Whether the same statement may be taken another time: whoever sent it did no wrong.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Ahead(_) | Self::Unfounded | Self::Full)
+        matches!(
+            self,
+            Self::Ahead(_) | Self::Unfounded | Self::OtherCharter | Self::Full
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! The set of statements a node holds. It only grows, and every statement in it was verified.
 //!
-//! A statement is *founded* when it can be judged: a steward statement by the charter alone, a self
+//! A statement is *founded* when it can be judged: a charter by the one before it, a steward statement
+//! by the charter it names, a self
 //! statement by statements already held (the organisation key some steward statement names, the
 //! node key some organisation statement names). Being founded never ends, so the set that
 //! [`Statements::gather`] makes of given statements does not depend on their order. Whether a
@@ -11,16 +12,18 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Decision, NOTHING, StewardStatement};
-use super::own::{Claim, SelfStatement, Signer};
+use super::book::{Book, Decided, Said};
+use super::charters::Charters;
+use super::decision::{NOTHING, StewardStatement};
+use super::own::{SelfStatement, Signer};
 use super::{Inserted, Member, Refusal, walk};
-use crate::charter::{self, Charter};
+use crate::charter::{self, Charter, Version};
 use crate::codec;
 use crate::crypto::hash;
 use crate::ids::{Digest, FederationId, Hash, OdsCode, PublicKey};
 use crate::limits::{
     CLOCK_SKEW, MAX_DECISIONS, MAX_MEMBERS, MAX_NODE_STATEMENTS, MAX_ORGANISATION_STATEMENTS,
-    MAX_RIVALS, MAX_SELF_STATEMENTS, MAX_STATEMENT,
+    MAX_RIVALS, MAX_SELF_STATEMENTS, MAX_VERSION,
 };
 use crate::statement::{CoSigned, Signed};
 use crate::time::Timestamp;
@@ -32,6 +35,8 @@ pub enum Statement {
     Steward(CoSigned<StewardStatement>),
     /// By a member, of itself.
     Own(Signed<SelfStatement>),
+    /// By stewards: a later version of the charter.
+    Charter(Version),
 }
 
 impl Statement {
@@ -40,10 +45,11 @@ impl Statement {
         match self {
             Self::Steward(statement) => statement.hash(),
             Self::Own(statement) => statement.hash(),
+            Self::Charter(version) => version.hash(),
         }
     }
 
-    /// Whom it concerns and its kind in a word, for the journal.
+    /// Whom it concerns and its kind in a word, for the journal; a charter, its first steward.
     ///
     /// # Errors
     /// If it is malformed or of an unknown kind.
@@ -59,6 +65,11 @@ impl Statement {
                 let kind = body.claim()?.word();
                 Ok((body.member, kind))
             }
+            Self::Charter(version) => {
+                let mut stewards = version.check()?.stewards.into_keys();
+                let none = charter::Refusal::Stewards(0);
+                Ok((stewards.next().ok_or(none)?, "charter"))
+            }
         }
     }
 }
@@ -66,34 +77,10 @@ impl Statement {
 /// All statements a node holds, with the charter they stand under. Copies are cheap.
 #[derive(Debug, Clone)]
 pub struct Statements {
-    signed: Arc<CoSigned<Charter>>,
-    charter: Arc<Charter>,
-    federation: FederationId,
+    charters: Charters,
+    /// The first steward of the first charter: where later charters are filed.
+    founder: OdsCode,
     books: BTreeMap<OdsCode, Arc<Book>>,
-}
-
-/// What is held about one member.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Book {
-    pub(super) decisions: BTreeMap<(u32, Hash), Decided>,
-    /// By what it hangs on, signer, `u`, and hash.
-    pub(super) own: BTreeMap<(u32, PublicKey, u32, Hash), Said>,
-    /// What they make of the member, once somebody asked. Forgotten when one is added.
-    walked: OnceLock<Option<Arc<Member>>>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Decided {
-    signed: CoSigned<StewardStatement>,
-    pub(super) previous: Hash,
-    pub(super) at: Timestamp,
-    pub(super) decision: Decision,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Said {
-    signed: Signed<SelfStatement>,
-    pub(super) claim: Claim,
 }
 
 impl Statements {
@@ -102,32 +89,39 @@ impl Statements {
     /// # Errors
     /// If the charter does not count.
     pub fn new(charter: CoSigned<Charter>) -> Result<Self, charter::Refusal> {
+        let charters = Charters::new(charter)?;
+        let mut stewards = charters.current().charter().stewards.keys();
+        let founder = stewards.next().cloned();
         Ok(Self {
-            charter: Arc::new(Charter::verify(&charter)?),
-            federation: Charter::federation(&charter),
-            signed: Arc::new(charter),
+            founder: founder.ok_or(charter::Refusal::Stewards(0))?,
+            charters,
             books: BTreeMap::new(),
         })
     }
 
     /// The federation.
     pub const fn federation(&self) -> FederationId {
-        self.federation
+        self.charters.federation()
     }
 
-    /// The charter.
+    /// The versions of the charter.
+    pub const fn charters(&self) -> &Charters {
+        &self.charters
+    }
+
+    /// The current charter.
     pub fn charter(&self) -> &Charter {
-        &self.charter
+        self.charters.current().charter()
     }
 
-    /// The charter as signed.
+    /// The first charter as signed.
     pub fn signed_charter(&self) -> &CoSigned<Charter> {
-        &self.signed
+        self.charters.first()
     }
 
-    /// What a statement made now must name: the federation and the charter version.
-    pub fn under(&self) -> (FederationId, Hash) {
-        (self.federation, self.signed.hash())
+    /// What a decision made now must name: the federation and the charter version.
+    pub const fn under(&self) -> (FederationId, Hash) {
+        (self.federation(), self.charters.current().hash())
     }
 
     /// Verifies a statement and adds it.
@@ -139,6 +133,7 @@ impl Statements {
         match statement {
             Statement::Steward(signed) => self.insert_decision(signed, now),
             Statement::Own(signed) => self.insert_own(signed, now),
+            Statement::Charter(version) => self.insert_charter(version),
         }
     }
 
@@ -158,7 +153,7 @@ impl Statements {
                 match self.insert(statement.clone(), now) {
                     Ok(Inserted::New) => new += 1,
                     Ok(Inserted::Known) => {}
-                    Err(Refusal::Unfounded) => unfounded.push(statement),
+                    Err(Refusal::Unfounded | Refusal::OtherCharter) => unfounded.push(statement),
                     Err(refusal) => refused.push((statement.hash(), refusal)),
                 }
             }
@@ -170,6 +165,17 @@ impl Statements {
         }
         refused.extend(waiting.iter().map(|s| (s.hash(), Refusal::Unfounded)));
         (new, refused)
+    }
+
+    fn insert_charter(&mut self, version: Version) -> Result<Inserted, Refusal> {
+        let before = self.charters.current().clone();
+        let inserted = self.charters.insert(version)?;
+        if *self.charters.current() != before {
+            for book in self.books.values_mut() {
+                Arc::make_mut(book).walked = OnceLock::new();
+            }
+        }
+        Ok(inserted)
     }
 
     fn insert_decision(
@@ -185,7 +191,7 @@ impl Statements {
             return Ok(Inserted::Known);
         }
         self.dated(body.federation, body.at, now)?;
-        if body.charter != self.signed.hash() {
+        if !self.charters.holds(&body.charter) {
             return Err(Refusal::OtherCharter);
         }
         if !(1..=MAX_DECISIONS).contains(&body.n) || (body.n == 1) != (body.previous == NOTHING) {
@@ -201,16 +207,13 @@ impl Statements {
             return Err(Refusal::Full);
         }
         let (_, signers) = signed.verify()?;
-        let given = self.charter.signed_by(&signers)?;
-        if given < usize::from(self.charter.threshold) {
-            return Err(Refusal::TooFewStewards {
-                given,
-                needed: self.charter.threshold,
-            });
-        }
+        let charter = self.charters.get(&body.charter);
+        let charter = charter.ok_or(Refusal::OtherCharter)?;
+        charter.enough(&signers)?;
         let book = self.changing(body.about);
         let decided = Decided {
             signed,
+            charter: body.charter,
             previous: body.previous,
             at: body.at,
             decision,
@@ -276,7 +279,7 @@ impl Statements {
     }
 
     fn dated(&self, of: FederationId, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
-        if of != self.federation {
+        if of != self.federation() {
             return Err(Refusal::OtherFederation);
         }
         if at > now + CLOCK_SKEW {
@@ -285,15 +288,19 @@ impl Statements {
         Ok(())
     }
 
-    /// The members about whom anything is held, in the order of their codes.
+    /// The members about whom anything is held, in the order of their codes, and where later
+    /// charters are filed.
     pub fn codes(&self) -> impl Iterator<Item = &OdsCode> {
-        self.books.keys()
+        let filed = self.charters.hashes().next().map(|_| &self.founder);
+        let codes: BTreeSet<_> = self.books.keys().chain(filed).collect();
+        codes.into_iter()
     }
 
     /// Everyone ever admitted, each as the statements about it alone make it.
     pub(super) fn members(&self) -> impl Iterator<Item = Arc<Member>> {
-        self.books.iter().filter_map(|(code, book)| {
-            let walk = || walk::member(code, book).map(Arc::new);
+        let current = self.charters.current();
+        self.books.iter().filter_map(move |(code, book)| {
+            let walk = || walk::member(code, book, current).map(Arc::new);
             book.walked.get_or_init(walk).clone()
         })
     }
@@ -301,16 +308,23 @@ impl Statements {
     /// How many statements are held.
     pub fn len(&self) -> usize {
         let count = |book: &Arc<Book>| book.decisions.len() + book.own.len();
-        self.books.values().map(count).sum()
+        self.charters.hashes().count() + self.books.values().map(count).sum::<usize>()
     }
 
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
-        self.books.is_empty()
+        self.len() == 0
     }
 
-    /// What is held about one member, founding statements first.
+    /// What is held about one member, founding statements first: for the founder, with all later
+    /// charters.
     pub fn about(&self, code: &OdsCode) -> impl Iterator<Item = Statement> {
+        let filed = (*code == self.founder).then(|| self.charters.later());
+        let charters = filed.into_iter().flatten().map(Statement::Charter);
+        charters.chain(self.spoken(code))
+    }
+
+    fn spoken(&self, code: &OdsCode) -> impl Iterator<Item = Statement> {
         self.books.get(code).into_iter().flat_map(|book| {
             let decisions = book.decisions.values();
             let decisions = decisions.map(|held| Statement::Steward(held.signed.clone()));
@@ -327,7 +341,8 @@ impl Statements {
 
     /// All that is held, in an order in which each statement is founded by those before it.
     pub fn iter(&self) -> impl Iterator<Item = Statement> {
-        self.books.keys().flat_map(|code| self.about(code))
+        let charters = self.charters.later().map(Statement::Charter);
+        charters.chain(self.books.keys().flat_map(|code| self.spoken(code)))
     }
 
     /// A digest of what is held about one member: the same if and only if the statements are.
@@ -339,10 +354,12 @@ impl Statements {
 
     /// The hashes of what is held about one member.
     pub fn hashes(&self, code: &OdsCode) -> impl Iterator<Item = Hash> {
-        self.books.get(code).into_iter().flat_map(|book| {
+        let filed = (*code == self.founder).then(|| self.charters.hashes());
+        let spoken = self.books.get(code).into_iter().flat_map(|book| {
             let decisions = book.decisions.keys().map(|(_, hash)| *hash);
             decisions.chain(book.own.keys().map(|(_, _, _, hash)| *hash))
-        })
+        });
+        filed.into_iter().flatten().chain(spoken)
     }
 
     /// The highest `u` this signer used under `n`, whether or not the sequence is unbroken; 0 if
@@ -354,32 +371,8 @@ impl Statements {
     }
 }
 
-impl Book {
-    /// Whether stewards ever named `key` as the organisation key in force at the anchor `n`.
-    fn names_organisation(&self, n: u32, key: &PublicKey) -> bool {
-        let mut upto = self.decisions.iter().take_while(|((at, _), _)| *at <= n);
-        let anchored = self
-            .decisions
-            .iter()
-            .any(|((at, _), held)| *at == n && held.decision.kind().is_anchor());
-        anchored && upto.any(|(_, held)| held.decision.organisation() == Some(*key))
-    }
-
-    /// Whether the organisation ever named `key` as its node key under `n`.
-    fn names_node(&self, n: u32, key: &PublicKey) -> bool {
-        let mut said = self.own.iter().filter(|((at, ..), _)| *at == n);
-        said.any(|(_, said)| matches!(&said.claim, Claim::Node(keys) if keys.node == *key))
-    }
-
-    /// The hashes of what `signer` said with this `u` under `n`, smallest first.
-    fn said(&self, n: u32, signer: PublicKey, u: u32) -> impl Iterator<Item = Hash> {
-        let range = (n, signer, u, NOTHING)..=(n, signer, u, Hash::new([0xff; 32]));
-        self.own.range(range).map(|((.., hash), _)| *hash)
-    }
-}
-
 /// The most bytes one encoded statement may have, signatures included.
-pub const MAX_ENCODED: usize = MAX_STATEMENT + 8 * 1024;
+pub const MAX_ENCODED: usize = MAX_VERSION + 8 * 1024;
 
 /// A statement of these bytes, as kept one by one in a store.
 ///

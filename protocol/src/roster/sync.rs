@@ -6,7 +6,8 @@
 //! 1. `Hello`: the federation and one digest of everything. If both are the same: `Done`.
 //! 2. `Digests`: one per member, in the order of codes.
 //! 3. `Held`: for members whose digests differ, what is held, by short hash.
-//! 4. `Statements`: what the other did not list, founding statements first; then `Done`.
+//! 4. `Statements`: what the other did not list, founding statements first; then `Done`. One that is
+//!    larger than a frame comes in `Piece`s.
 //!
 //! A list goes out as the other side's comes in: two that wrote all of theirs before they read would
 //! wait for each other.
@@ -33,7 +34,7 @@ use crate::limits::{MAX_FRAME, MAX_MEMBERS, MAX_ROSTER_STATEMENTS, SILENCE};
 use crate::time::Timestamp;
 use crate::wire;
 
-pub(crate) use self::lists::batches;
+pub(crate) use self::lists::{Piece, Pieces, frames};
 
 mod lists;
 
@@ -42,6 +43,7 @@ const DIGESTS: u8 = 2;
 const HELD: u8 = 3;
 const STATEMENTS: u8 = 4;
 const DONE: u8 = 5;
+const PIECE: u8 = 6;
 
 /// Entries in one `Digests` frame: a code and a digest are at most 26 bytes.
 const DIGESTS_PER_FRAME: usize = 2000;
@@ -70,6 +72,7 @@ pub struct Sync {
     learned: usize,
     sent: usize,
     skipped: usize,
+    pieces: Pieces,
 }
 
 #[derive(Debug)]
@@ -117,7 +120,7 @@ type Orders = Vec<Output<Sync>>;
 impl Sync {
     /// A conversation with the node of `peer` (none if it is not known which member it is), about
     /// what is held now.
-    pub const fn new(statements: Statements, peer: Option<OdsCode>) -> Self {
+    pub fn new(statements: Statements, peer: Option<OdsCode>) -> Self {
         Self {
             peer,
             statements,
@@ -128,6 +131,7 @@ impl Sync {
             learned: 0,
             sent: 0,
             skipped: 0,
+            pieces: Pieces::default(),
         }
     }
 
@@ -154,6 +158,13 @@ impl Sync {
                 self.state = State::Taking;
                 self.take(read(message)?, now)
             }
+            (PIECE, State::Taking) => {
+                self.state = State::Taking;
+                self.count(1)?;
+                let whole = self.pieces.add(read::<Piece>(message)?);
+                let whole = whole.map_err(|error| Outcome::Refused(error.into()))?;
+                self.take(whole.into_iter().collect(), now)
+            }
             (DONE, State::Taking) => {
                 read::<bool>(message)?;
                 let mut orders = self.say(usize::MAX);
@@ -162,7 +173,7 @@ impl Sync {
                 Ok(orders)
             }
             (wire::UNSUPPORTED, _) => Err(Outcome::Unsupported(read(message)?)),
-            (HELLO..=DONE, _) => Err(Outcome::OutOfTurn),
+            (HELLO..=PIECE, _) => Err(Outcome::OutOfTurn),
             (unknown, _) => Ok(vec![
                 send(wire::UNSUPPORTED, &unknown),
                 self.close(Outcome::Unsupported(unknown)),
@@ -251,11 +262,12 @@ impl Sync {
             let theirs = &theirs;
             ours.filter(move |s| !theirs.contains(&(code.clone(), s.hash().digest())))
         });
-        let lacking: Vec<Statement> = lacking.take(MAX_ROSTER_STATEMENTS).collect();
+        let mut lacking: Vec<Statement> = lacking.take(MAX_ROSTER_STATEMENTS).collect();
+        // What is decided under a charter is founded by it.
+        lacking.sort_by_key(|statement| !matches!(statement, Statement::Charter(_)));
         self.sent = lacking.len();
-        let batches = batches(lacking);
-        let frames = batches.iter().map(|batch| wire::frame(STATEMENTS, batch));
-        let frames = frames.chain([wire::frame(DONE, &true)]).collect();
+        let mut frames = frames(lacking, STATEMENTS, PIECE);
+        frames.push(wire::frame(DONE, &true));
         self.state = State::Taking;
         Ok(self.begin(frames))
     }

@@ -1,16 +1,18 @@
 //! Tests of the roster: the rules one by one, then the property that order never matters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::{NewKey, Reason};
 use super::own::{Dspt, Reach};
 use super::*;
+use crate::charter::Amendment;
 use crate::crypto::sign::KeyPair;
 use crate::ids::SealKey;
 use crate::statement::{CoSigned, Signed};
 use crate::time::DAY;
 use crate::{charter, codec, statement};
 
+mod charters;
 mod conversation;
 mod order;
 mod rules;
@@ -66,6 +68,32 @@ fn succeed(predecessors: &[&str]) -> Decision {
         predecessors: predecessors.iter().map(|text| code(text)).collect(),
         reason: line("merged"),
     })
+}
+
+fn too_few(given: usize) -> Refusal {
+    charter::Refusal::TooFewSignatures { given, needed: 2 }.into()
+}
+
+fn renamed(name: &str) -> Amendment {
+    Amendment {
+        name: Some(line(name)),
+        ..Amendment::default()
+    }
+}
+
+/// A version that follows the current one, signed by these stewards.
+fn amended(on: &Statements, change: &Amendment, signers: &[u8]) -> Statement {
+    let mut draft = Draft::Charter(on.amend(change, NOW).unwrap());
+    for signer in signers {
+        draft.add(&key(*signer));
+    }
+    draft.into()
+}
+
+/// Takes a version that follows the current one.
+fn amend(held: &mut Statements, change: &Amendment) {
+    let statement = amended(held, change, &[1, 2]);
+    assert_eq!(insert(held, statement), Ok(Inserted::New));
 }
 
 /// A decision with a given place in the chain, signed by stewards 1 and 2.

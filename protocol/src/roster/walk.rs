@@ -1,10 +1,11 @@
 //! From the statements about one member to what it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::book::{Book, Decided, Said};
+use super::charters::Current;
 use super::decision::{Decision, Kind, NOTHING};
 use super::own::Claim;
-use super::statements::{Book, Decided, Said};
 use super::{Evidence, Member, Status};
 use crate::ids::{Hash, OdsCode, PublicKey};
 
@@ -21,8 +22,8 @@ pub(super) const fn fits(status: Option<Status>, kind: Kind) -> bool {
 }
 
 /// The member these statements make, if stewards ever admitted it.
-pub(super) fn member(code: &OdsCode, book: &Book) -> Option<Member> {
-    let mut member = decided(code, book)?;
+pub(super) fn member(code: &OdsCode, book: &Book, current: &Current) -> Option<Member> {
+    let mut member = decided(code, book, current)?;
     if member.is_active() {
         let organisation = member.organisation;
         said_by_organisation(&mut member, book, organisation);
@@ -39,15 +40,23 @@ pub(super) fn member(code: &OdsCode, book: &Book) -> Option<Member> {
 }
 
 /// What stewards made of it.
-fn decided(code: &OdsCode, book: &Book) -> Option<Member> {
+fn decided(code: &OdsCode, book: &Book, current: &Current) -> Option<Member> {
     let mut member: Option<Member> = None;
-    let mut previous = NOTHING;
-    for n in 1.. {
+    let mut last = (0, NOTHING);
+    if let Some(pinned) = current.pins().last.get(code) {
+        for (n, hash, held) in followed(book, pinned)? {
+            last = (n, hash);
+            member = Some(apply(member, code, last, held)?);
+        }
+    }
+    let admissible = Admissible::of(code, book, current);
+    loop {
+        let n = last.0 + 1;
         let status = member.as_ref().map(|member| member.status);
         let mut fitting: Vec<(Kind, Hash, &Decided)> = at(book, n)
-            .filter(|(_, held)| held.previous == previous)
-            .filter(|(_, held)| fits(status, held.decision.kind()))
+            .filter(|(_, held)| held.charter == current.hash() && held.previous == last.1)
             .map(|(hash, held)| (held.decision.kind(), hash, held))
+            .filter(|(kind, hash, _)| fits(status, *kind) && admissible.holds(*kind, hash))
             .collect();
         fitting.sort_by_key(|(kind, hash, _)| (*kind, *hash));
         let Some((_, taken, held)) = fitting.first() else {
@@ -58,12 +67,52 @@ fn decided(code: &OdsCode, book: &Book) -> Option<Member> {
             taken: *taken,
             passed: fitting[1..].iter().map(|(_, hash, _)| *hash).collect(),
         });
-        member = apply(member, code, (n, *taken), held);
+        last = (n, *taken);
+        member = apply(member, code, last, held);
         let Some(member) = &mut member else { break };
         member.evidence.extend(evidence);
-        previous = *taken;
     }
     member
+}
+
+/// A decision and all it follows, the first first; none if not all of them are held.
+fn followed<'a>(book: &'a Book, hash: &Hash) -> Option<Vec<(u32, Hash, &'a Decided)>> {
+    let mut decisions = book.decisions.iter();
+    let ((n, _), held) = decisions.find(|((_, it), _)| it == hash)?;
+    let mut followed = vec![(*n, *hash, held)];
+    while let Some((n, _, held)) = followed.last()
+        && *n > 1
+    {
+        let (n, hash) = (n - 1, held.previous);
+        followed.push((n, hash, book.decisions.get(&(n, hash))?));
+    }
+    followed.reverse();
+    Some(followed)
+}
+
+/// What may be taken while two charters claim to follow the current one: what limits or removes, or
+/// changes a key; and of the rest what one of the two pins, which was there before.
+enum Admissible {
+    All,
+    These(BTreeSet<Hash>),
+}
+
+impl Admissible {
+    fn of(code: &OdsCode, book: &Book, current: &Current) -> Self {
+        if current.uncontested().is_ok() {
+            return Self::All;
+        }
+        let pins = current.rival_pins().filter_map(|pins| pins.last.get(code));
+        let followed = pins.filter_map(|hash| followed(book, hash)).flatten();
+        Self::These(followed.map(|(_, hash, _)| hash).collect())
+    }
+
+    fn holds(&self, kind: Kind, hash: &Hash) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(these) => !kind.admits() || these.contains(hash),
+        }
+    }
 }
 
 fn at(book: &Book, n: u32) -> impl Iterator<Item = (Hash, &Decided)> {

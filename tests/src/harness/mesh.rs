@@ -230,11 +230,13 @@ fn line(text: &str) -> Line {
     text.parse().unwrap()
 }
 
-fn seeded(n: u8) -> KeyPair {
+/// The key of a steward (1 to 3), or of an organisation (10 and on, in the order of the nodes).
+pub fn seeded(n: u8) -> KeyPair {
     KeyPair::from_seed(&[n; 32])
 }
 
-fn by_two<T: Body>(body: &T) -> CoSigned<T> {
+/// Signed by two stewards.
+pub fn by_two<T: Body>(body: &T) -> CoSigned<T> {
     let mut signed = CoSigned::draft(body);
     signed.add(&seeded(1));
     signed.add(&seeded(2));

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 
 use rand_core::CryptoRng;
 
-use super::{CHARTER, END, Outcome, REFUSED, REQUEST, STATEMENTS, WAITING, read, send};
+use super::{CHARTER, END, Outcome, PIECE, REFUSED, REQUEST, STATEMENTS, WAITING, read, send};
 use crate::charter::Charter;
 use crate::conversation::{Conversation, Input, Output};
 use crate::ids::OdsCode;
 use crate::join::JoinRequest;
 use crate::journal::Act;
 use crate::limits::{MAX_WELCOME, SILENCE};
+use crate::roster::sync::{Piece, Pieces};
 use crate::roster::{Roster, Statement, Welcome};
 use crate::statement::{CoSigned, Signed};
 use crate::text::Line;
@@ -29,12 +30,17 @@ pub struct Newcomer {
 enum NewcomerState {
     New,
     Asked,
-    Reading {
-        charter: CoSigned<Charter>,
-        statements: Vec<Statement>,
-        bytes: usize,
-    },
+    Reading(Reading),
     Over,
+}
+
+/// What has come of a welcome.
+#[derive(Debug)]
+struct Reading {
+    charter: CoSigned<Charter>,
+    statements: Vec<Statement>,
+    pieces: Pieces,
+    bytes: usize,
 }
 
 impl Newcomer {
@@ -59,50 +65,40 @@ impl Newcomer {
                 Err(Outcome::RefusedBy(read::<Line>(message)?.into()))
             }
             (CHARTER, NewcomerState::Asked) => {
-                self.state = NewcomerState::Reading {
+                self.state = NewcomerState::Reading(Reading {
                     charter: read(message)?,
                     statements: Vec::new(),
+                    pieces: Pieces::default(),
                     bytes: 0,
-                };
+                });
                 Ok(Vec::new())
             }
-            (
-                STATEMENTS,
-                NewcomerState::Reading {
-                    charter,
-                    mut statements,
-                    mut bytes,
-                },
-            ) => {
-                bytes += message.len();
-                if bytes > MAX_WELCOME {
+            (STATEMENTS | PIECE, NewcomerState::Reading(mut reading)) => {
+                reading.bytes += message.len();
+                if reading.bytes > MAX_WELCOME {
                     return Err(Outcome::TooMuch);
                 }
-                statements.extend(read::<Vec<Statement>>(message)?);
-                self.state = NewcomerState::Reading {
-                    charter,
-                    statements,
-                    bytes,
-                };
+                if kind == STATEMENTS {
+                    let batch = read::<Vec<Statement>>(message)?;
+                    reading.statements.extend(batch);
+                } else {
+                    let whole = reading.pieces.add(read::<Piece>(message)?);
+                    let whole = whole.map_err(|_| Outcome::OutOfTurn)?;
+                    reading.statements.extend(whole);
+                }
+                self.state = NewcomerState::Reading(reading);
                 Ok(Vec::new())
             }
-            (
-                END,
-                NewcomerState::Reading {
-                    charter,
-                    statements,
-                    ..
-                },
-            ) => {
+            (END, NewcomerState::Reading(reading)) => {
                 read::<bool>(message)?;
                 let welcome = Welcome {
-                    charter,
-                    statements,
+                    charter: reading.charter,
+                    statements: reading.statements,
                 };
                 self.enter(welcome, now)
             }
             (wire::UNSUPPORTED, _) => Err(Outcome::Unsupported(read(message)?)),
-            (REQUEST..=END, _) => Err(Outcome::OutOfTurn),
+            (REQUEST..=PIECE, _) => Err(Outcome::OutOfTurn),
             (unknown, _) => Ok(vec![
                 send(wire::UNSUPPORTED, &unknown),
                 Output::Close(Outcome::Unsupported(unknown)),

@@ -4,13 +4,13 @@ use std::convert::Infallible;
 
 use rand_core::CryptoRng;
 
-use super::{CHARTER, END, Outcome, REFUSED, REQUEST, STATEMENTS, WAITING, read, send};
+use super::{CHARTER, END, Outcome, PIECE, REFUSED, REQUEST, STATEMENTS, WAITING, read, send};
 use crate::conversation::{Conversation, Input, Output};
 use crate::ids::{OdsCode, PublicKey};
 use crate::join::{JoinRequest, Joining, Refusal, Waiting};
 use crate::journal::Act;
 use crate::limits::SILENCE;
-use crate::roster::sync::{batches, keep};
+use crate::roster::sync::{frames, keep};
 use crate::roster::{Inserted, Roster, Statement, Statements, Welcome};
 use crate::statement::Signed;
 use crate::text::Line;
@@ -77,7 +77,7 @@ impl Steward {
                 }))
             }
             wire::UNSUPPORTED => Err(Outcome::Unsupported(read(message)?)),
-            WAITING..=END => Err(Outcome::OutOfTurn),
+            WAITING..=PIECE => Err(Outcome::OutOfTurn),
             unknown => Ok(vec![
                 send(wire::UNSUPPORTED, &unknown),
                 Output::Close(Outcome::Unsupported(unknown)),
@@ -145,8 +145,8 @@ impl Steward {
         }
         let welcome = Welcome::of(&self.statements);
         orders.push(send(CHARTER, &welcome.charter));
-        let batches = batches(welcome.statements);
-        orders.extend(batches.iter().map(|batch| send(STATEMENTS, batch)));
+        let frames = frames(welcome.statements, STATEMENTS, PIECE);
+        orders.extend(frames.into_iter().map(Output::Send));
         orders.push(send(END, &true));
         let code = joining.request.member.clone();
         orders.push(Output::Close(Outcome::Welcome(code)));

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
-use crate::roster::Statement;
-use crate::roster::statements::MAX_ENCODED;
+use crate::codec::{self, Bytes};
+use crate::limits::MAX_FRAME;
+use crate::roster::statements::{self, MAX_ENCODED, Statement};
 use crate::wire;
 
 /// A list cut into frames; the last says so.
@@ -14,22 +14,62 @@ pub(super) struct Part<T> {
     pub(super) last: bool,
 }
 
-/// Statements in as many batches as their frames need.
-pub(crate) fn batches(statements: Vec<Statement>) -> Vec<Vec<Statement>> {
-    let mut batches: Vec<Vec<Statement>> = Vec::new();
-    let mut room = 0;
+/// The most bytes of statements in one frame, and of one statement that is not cut.
+const BATCH: usize = MAX_FRAME - 8 * 1024;
+
+/// Statements in as many frames as they need, in their order: batches of the kind `batch`, and one
+/// that is larger than a frame (a charter of many members) in pieces of the kind `piece`.
+pub(crate) fn frames(statements: Vec<Statement>, batch: u8, piece: u8) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let mut waiting: Vec<Statement> = Vec::new();
+    let mut room = BATCH;
     for statement in statements {
-        let size = codec::encode(&statement).len();
-        if size > room || batches.is_empty() {
-            batches.push(Vec::new());
-            room = MAX_ENCODED.max(size);
+        let bytes = codec::encode(&statement);
+        if bytes.len() > room && !waiting.is_empty() {
+            frames.push(wire::frame(batch, &std::mem::take(&mut waiting)));
+            room = BATCH;
         }
-        room -= size;
-        if let Some(batch) = batches.last_mut() {
-            batch.push(statement);
+        if bytes.len() > BATCH {
+            let mut chunks = bytes.chunks(BATCH).peekable();
+            while let Some(chunk) = chunks.next() {
+                let bytes = chunk.to_vec().into();
+                let last = chunks.peek().is_none();
+                frames.push(wire::frame(piece, &Piece { bytes, last }));
+            }
+        } else {
+            room -= bytes.len();
+            waiting.push(statement);
         }
     }
-    batches
+    if !waiting.is_empty() {
+        frames.push(wire::frame(batch, &waiting));
+    }
+    frames
+}
+
+/// A piece of a statement.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Piece {
+    bytes: Bytes,
+    last: bool,
+}
+
+/// What was heard so far of a statement in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces(Vec<u8>);
+
+impl Pieces {
+    /// Takes the next piece; with the last, the statement.
+    ///
+    /// # Errors
+    /// If it is longer than a statement may be, or none.
+    pub(crate) fn add(&mut self, piece: Piece) -> Result<Option<Statement>, codec::Error> {
+        self.0.extend(piece.bytes.0);
+        if !piece.last && self.0.len() <= MAX_ENCODED {
+            return Ok(None);
+        }
+        statements::decode(&std::mem::take(&mut self.0)).map(Some)
+    }
 }
 
 /// A list in as many frames of this kind as it needs.

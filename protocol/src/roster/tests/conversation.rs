@@ -226,11 +226,7 @@ fn a_forged_statement_is_recorded_and_ends_the_conversation() {
     let batch = wire::frame(4, &vec![Statement::Steward(signed)]);
     let start = [hello(), list(2, &[], true), list(3, &[], true)];
     let (ended, said) = against(&[&start[..], &[batch]].concat());
-    let refusal = Refusal::TooFewStewards {
-        given: 1,
-        needed: 2,
-    };
-    assert_eq!(ended, Some(Outcome::Refused(refusal)));
+    assert_eq!(ended, Some(Outcome::Refused(too_few(1))));
     let blamed = said.iter().any(|o| {
         matches!(o, Output::Record(Act::Refused { peer: Some(peer), .. }) if *peer == code("B1"))
     });
@@ -321,4 +317,51 @@ fn two_nodes_that_lack_much_of_each_other_never_fill_the_line_in_both_directions
     assert!(one.bytes > 500_000, "{}", one.bytes);
     assert!(most < 256 * 1024, "{most}");
     assert_eq!(Roster::of(&one.held), Roster::of(&other.held));
+}
+
+#[test]
+fn charters_are_told_first_and_one_larger_than_a_frame_in_pieces() {
+    let mut full = founded();
+    for n in 0..2000 {
+        let admit = next_in(&full, &format!("M{n}"));
+        insert(&mut full, admit).unwrap();
+    }
+    let base = full.clone();
+    amend(&mut full, &renamed("Larger"));
+    let piece = codec::encode(&full.charters().later().next().unwrap()).len();
+    assert!(piece > crate::limits::MAX_FRAME);
+    let limit = next(&full, "M1", &Decision::Limit(reason("x")));
+    insert(&mut full, limit).unwrap();
+    let (mut one, mut other) = (Side::new(&base), Side::new(&full));
+    converse(&mut one, &mut other);
+    assert_eq!((one.ended, other.ended), (synced(2, 0), synced(0, 2)));
+    assert_eq!(Roster::of(&one.held), Roster::of(&full));
+    // From nothing, and the other way round.
+    let (mut one, mut other) = (Side::new(&full), Side::new(&founded()));
+    converse(&mut one, &mut other);
+    assert_eq!(other.ended, synced(2002, 0));
+    assert_eq!(Roster::of(&other.held), Roster::of(&full));
+}
+
+/// An admission made without looking at a roster of many members.
+fn next_in(on: &Statements, about: &str) -> Statement {
+    let first = (1, decision::NOTHING);
+    decided(on, about, first, &admission(11))
+}
+
+#[test]
+fn pieces_without_end_and_pieces_of_nothing_end_the_conversation() {
+    let start = [hello(), list(2, &[], true), list(3, &[], true)];
+    let piece = |bytes: usize, last: bool| wire::frame(6, &(codec::Bytes(vec![0; bytes]), last));
+    let long = vec![piece(60_000, false); 12];
+    let (ended, _) = against(&[&start[..], &long].concat());
+    let too_long = ended.unwrap();
+    assert!(matches!(
+        too_long,
+        Outcome::Refused(Refusal::Codec(codec::Error::TooLong { .. }))
+    ));
+    let (ended, _) = against(&[&start[..], &[piece(10, true)]].concat());
+    assert!(matches!(ended, Some(Outcome::Refused(Refusal::Codec(_)))));
+    let (ended, _) = against(&[&start[..], &vec![piece(0, false); 100_001]].concat());
+    assert_eq!(ended, Some(Outcome::TooMuch));
 }

@@ -44,8 +44,8 @@ fn life(on: &Statements) -> Vec<Statement> {
     all
 }
 
-fn gathered(statements: impl IntoIterator<Item = Statement>) -> Roster {
-    let mut held = founded();
+fn gathered(on: &Statements, statements: impl IntoIterator<Item = Statement>) -> Roster {
+    let mut held = on.clone();
     held.gather(statements, NOW);
     Roster::of(&held)
 }
@@ -64,11 +64,16 @@ fn orders<T>(items: &mut [T], count: usize, each: &mut dyn FnMut(&[T])) {
 /// Every order of a set gives one roster, and so does every order of each of its halves, one half
 /// after the other (what a conversation does).
 fn check_all_orders(set: &[Statement]) {
-    let expected = gathered(set.to_vec());
+    check_all_orders_on(&founded(), set);
+}
+
+/// The same on top of what every node holds already.
+pub(super) fn check_all_orders_on(on: &Statements, set: &[Statement]) {
+    let expected = gathered(on, set.to_vec());
     let mut shuffled = set.to_vec();
     orders(&mut shuffled, set.len(), &mut |order| {
-        assert_eq!(gathered(order.to_vec()), expected);
-        let mut held = founded();
+        assert_eq!(gathered(on, order.to_vec()), expected);
+        let mut held = on.clone();
         let (first, second) = order.split_at(order.len() / 2);
         let mut waiting: Vec<_> = first.to_vec();
         held.gather(first.to_vec(), NOW);
@@ -119,7 +124,7 @@ fn random_histories_never_give_two_rosters() {
         let mut rng = StdRng::seed_from_u64(seed);
         let size = rng.random_range(1..=all.len());
         let mut set: Vec<_> = all.sample(&mut rng, size).cloned().collect();
-        let one = gathered(set.clone());
+        let one = gathered(&on, set.clone());
         set.shuffle(&mut rng);
         // Twice, in pieces, over two nodes that then tell each other what they hold.
         let (mut left, mut right) = (founded(), founded());

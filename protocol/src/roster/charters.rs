@@ -1,0 +1,321 @@
+//! The versions of a federation's charter, and which one is current.
+//!
+//! A version is founded by the one it names as the version before: that one is held, and enough of
+//! its stewards signed. From the first version on, the one version that follows is current. Where
+//! two follow, neither is, and nothing is admitted, until one more follows that names all the others
+//! void. So which version is current does not depend on the order in which they came.
+//!
+//! That holds for a version of long ago too: whoever has the keys of enough stewards of *any*
+//! version can bring the federation back to it, though admit nobody by that. Keys of stewards who
+//! were replaced are worth keeping safe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Inserted, Refusal};
+use crate::charter::{self, Amendment, Charter, Epochs, Pins, Version};
+use crate::ids::{FederationId, Hash, OdsCode, PublicKey};
+use crate::limits::{MAX_CHARTERS, MAX_RIVALS};
+use crate::statement::CoSigned;
+use crate::time::{DAY, Timestamp};
+
+/// Days that are left of an epoch at least when a change of their length is drafted to begin at its
+/// end: stewards must have time to sign.
+const DAYS_TO_SIGN: u64 = 14;
+
+/// All versions held. Copies are cheap.
+#[derive(Debug, Clone)]
+pub struct Charters {
+    first: Arc<CoSigned<Charter>>,
+    federation: FederationId,
+    known: BTreeMap<Hash, Arc<Known>>,
+    current: Current,
+}
+
+/// One version that was verified.
+#[derive(Debug)]
+struct Known {
+    signed: CoSigned<Charter>,
+    charter: Charter,
+    pins: Pins,
+    epochs: Epochs,
+}
+
+/// What stands at this moment.
+#[derive(Debug, Clone)]
+pub struct Current {
+    known: Arc<Known>,
+    hash: Hash,
+    /// The versions that follow it, if they contradict each other.
+    rivals: BTreeMap<Hash, Arc<Known>>,
+}
+
+impl Charters {
+    /// The first version alone.
+    ///
+    /// # Errors
+    /// If it does not count.
+    pub fn new(first: CoSigned<Charter>) -> Result<Self, charter::Refusal> {
+        let charter = Charter::verify(&first)?;
+        let hash = first.hash();
+        let known = Arc::new(Known {
+            epochs: Epochs::first(&charter),
+            signed: first.clone(),
+            charter,
+            pins: Pins::default(),
+        });
+        Ok(Self {
+            federation: Charter::federation(&first),
+            first: Arc::new(first),
+            known: BTreeMap::from([(hash, Arc::clone(&known))]),
+            current: Current {
+                known,
+                hash,
+                rivals: BTreeMap::new(),
+            },
+        })
+    }
+
+    /// The federation.
+    pub const fn federation(&self) -> FederationId {
+        self.federation
+    }
+
+    /// The first version, as signed.
+    pub fn first(&self) -> &CoSigned<Charter> {
+        &self.first
+    }
+
+    /// What stands now.
+    pub const fn current(&self) -> &Current {
+        &self.current
+    }
+
+    /// A version that is held, by its hash.
+    pub fn get(&self, hash: &Hash) -> Option<&Charter> {
+        self.known.get(hash).map(|known| &known.charter)
+    }
+
+    /// Whether a version is held.
+    pub fn holds(&self, hash: &Hash) -> bool {
+        self.known.contains_key(hash)
+    }
+
+    /// Every version after the first, each after the one it follows.
+    pub fn later(&self) -> impl Iterator<Item = Version> {
+        let mut later: Vec<_> = self
+            .known
+            .values()
+            .filter(|it| it.charter.version > 1)
+            .collect();
+        later.sort_by_key(|known| known.charter.version);
+        later.into_iter().map(|known| Version {
+            charter: known.signed.clone(),
+            pins: known.pins.clone(),
+        })
+    }
+
+    /// The hashes of every version after the first.
+    pub fn hashes(&self) -> impl Iterator<Item = Hash> {
+        let later = self.known.iter().filter(|(_, it)| it.charter.version > 1);
+        later.map(|(hash, _)| *hash)
+    }
+
+    /// Verifies a version and adds it.
+    ///
+    /// # Errors
+    /// Why it is not taken; nothing is then changed.
+    pub(super) fn insert(&mut self, version: Version) -> Result<Inserted, Refusal> {
+        let hash = version.hash();
+        if self.holds(&hash) {
+            return Ok(Inserted::Known);
+        }
+        let (charter, epochs) = self.follows(&version)?;
+        let before = self.before(&charter)?;
+        let (_, signers) = version.charter.verify()?;
+        before.charter.enough(&signers)?;
+        let siblings: BTreeSet<Hash> = self.after(&self.previous(&charter)?).collect();
+        let settles = siblings.is_subset(&version.pins.void);
+        let most = if settles { 2 * MAX_RIVALS } else { MAX_RIVALS };
+        if siblings.len() >= most || self.known.len() >= MAX_CHARTERS {
+            return Err(Refusal::Full);
+        }
+        let known = Known {
+            signed: version.charter,
+            charter,
+            pins: version.pins,
+            epochs,
+        };
+        self.known.insert(hash, Arc::new(known));
+        self.settle();
+        Ok(Inserted::New)
+    }
+
+    /// The charter of a version that follows one that is held, and its epochs, whoever signed it.
+    fn follows(&self, version: &Version) -> Result<(Charter, Epochs), Refusal> {
+        let charter = version.check()?;
+        let before = self.before(&charter)?;
+        if before.charter.version.checked_add(1) != Some(charter.version) {
+            return Err(Refusal::Charter(charter::Refusal::Version {
+                given: charter.version,
+                before: before.charter.version,
+            }));
+        }
+        let epochs = before.epochs.then(&charter)?;
+        Ok((charter, epochs))
+    }
+
+    fn previous(&self, charter: &Charter) -> Result<Hash, Refusal> {
+        let missing = charter::Refusal::NotTheFirst(charter.version);
+        charter.previous.ok_or(Refusal::Charter(missing))
+    }
+
+    fn before(&self, charter: &Charter) -> Result<&Known, Refusal> {
+        let previous = self.previous(charter)?;
+        let known = self.known.get(&previous).ok_or(Refusal::Unfounded)?;
+        Ok(known)
+    }
+
+    fn after(&self, previous: &Hash) -> impl Iterator<Item = Hash> {
+        let previous = Some(*previous);
+        let after = self.known.iter();
+        let after = after.filter(move |(_, known)| known.charter.previous == previous);
+        after.map(|(hash, _)| *hash)
+    }
+
+    /// Finds the current version anew.
+    fn settle(&mut self) {
+        let (mut hash, mut known) = (self.first.hash(), None);
+        let rivals = loop {
+            let after: BTreeMap<Hash, Arc<Known>> = self
+                .after(&hash)
+                .filter_map(|hash| Some((hash, Arc::clone(self.known.get(&hash)?))))
+                .collect();
+            let settles = |(hash, known): &(&Hash, &Arc<Known>)| {
+                let mut others = after.keys().filter(|other| other != hash);
+                others.all(|other| known.pins.void.contains(other))
+            };
+            let Some((next, version)) = after.iter().find(settles) else {
+                break after;
+            };
+            (hash, known) = (*next, Some(Arc::clone(version)));
+        };
+        let known = known.or_else(|| self.known.get(&hash).cloned());
+        self.current = Current {
+            known: known.unwrap_or_else(|| Arc::clone(&self.current.known)),
+            hash,
+            rivals,
+        };
+    }
+
+    /// The next version, for stewards to sign. Where versions contradict each other it names all of
+    /// them void.
+    ///
+    /// # Errors
+    /// If it would break a rule, or change nothing.
+    pub(super) fn amend(
+        &self,
+        change: &Amendment,
+        last: BTreeMap<OdsCode, Hash>,
+        now: Timestamp,
+    ) -> Result<Version, charter::Refusal> {
+        let current = &self.current;
+        let before = current.charter();
+        let mut next = change.apply(before.clone());
+        if next == *before && current.rivals.is_empty() {
+            return Err(charter::Refusal::NothingChanged);
+        }
+        if next.epoch_days != before.epoch_days {
+            let epochs = current.epochs();
+            let epoch = epochs.at(now);
+            let soon = now.0.saturating_add(DAYS_TO_SIGN * DAY) > epochs.end(epoch).0;
+            next.epoch_start = epochs.end(epoch.saturating_add(u32::from(soon)));
+        }
+        let void = current.rivals.keys().copied().collect();
+        let pins = Pins { last, void };
+        next.version = before.version.saturating_add(1);
+        next.previous = Some(current.hash);
+        next.pins = Some(pins.hash());
+        next.check()?;
+        current.epochs().then(&next)?;
+        Ok(Version {
+            charter: CoSigned::draft(&next),
+            pins,
+        })
+    }
+
+    /// Whether a steward may sign this version now, and who has.
+    ///
+    /// # Errors
+    /// If it follows another version than the current one, does not settle what is contested, comes
+    /// too late, or breaks a rule.
+    pub(super) fn review(
+        &self,
+        version: &Version,
+        now: Timestamp,
+    ) -> Result<BTreeSet<PublicKey>, Refusal> {
+        let (charter, _) = self.follows(version)?;
+        let current = &self.current;
+        let before = current.charter();
+        if charter.previous != Some(current.hash) {
+            return Err(charter::Refusal::Overtaken(before.version).into());
+        }
+        let void = &version.pins.void;
+        if !current.rivals.keys().all(|hash| void.contains(hash)) {
+            current.uncontested()?;
+        }
+        if charter.epoch_start != before.epoch_start && charter.epoch_start <= now {
+            return Err(charter::Refusal::EpochPassed(charter.epoch_start).into());
+        }
+        Ok(version.charter.verify()?.1)
+    }
+}
+
+impl Current {
+    /// The charter.
+    pub fn charter(&self) -> &Charter {
+        &self.known.charter
+    }
+
+    /// Its hash: what a decision made now must name.
+    pub const fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// How epochs are counted.
+    pub fn epochs(&self) -> &Epochs {
+        &self.known.epochs
+    }
+
+    /// What it pins.
+    pub fn pins(&self) -> &Pins {
+        &self.known.pins
+    }
+
+    /// What the versions pin that contradict each other about what follows.
+    pub(super) fn rival_pins(&self) -> impl Iterator<Item = &Pins> {
+        self.rivals.values().map(|known| &known.pins)
+    }
+
+    /// That no two versions follow it.
+    ///
+    /// # Errors
+    /// If they do: then nothing is admitted.
+    pub fn uncontested(&self) -> Result<(), charter::Refusal> {
+        if self.rivals.is_empty() {
+            return Ok(());
+        }
+        Err(charter::Refusal::Rivals {
+            version: self.charter().version,
+            rivals: self.rivals.keys().copied().collect(),
+        })
+    }
+}
+
+impl PartialEq for Current {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.rivals.keys().eq(other.rivals.keys())
+    }
+}
+
+impl Eq for Current {}
