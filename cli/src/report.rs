@@ -132,7 +132,8 @@ pub struct Table {
 }
 
 impl Report {
-    fn show(&self, page: &mut Page) {
+    /// The report on a page for the terminal.
+    pub fn show(&self, page: &mut Page) {
         page.line(&self.title);
         if !self.fields.is_empty() {
             page.gap();

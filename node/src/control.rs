@@ -91,6 +91,7 @@ pub async fn dispatch(
         Request::Ledger(question) => answer(ledger::show(node, user, question).await?),
         Request::ShowStanding(question) => answer(ledger::standing(node, question).await?),
         Request::ReportDuty(question) => answer(reporting::duty(node, question).await?),
+        Request::ReportBalance(question) => answer(reporting::balance(node, user, question).await?),
         Request::Members(_) => answer(members::members(node)?),
         Request::Introduce(question) => answer(joining::introduce(node, question).await?),
         Request::Apply(question) => answer(joining::apply(node, user, question).await?),

@@ -145,6 +145,8 @@ requests! {
     ShowStanding(ledger::ShowStanding) -> Vec<ledger::StandingReport>,
     /// How the duty to share was done.
     ReportDuty(reports::ReportDuty) -> reports::DutyReport,
+    /// What this member and each other asked and showed.
+    ReportBalance(reports::ReportBalance) -> reports::BalanceReport,
     /// Who is a member.
     Members(roster::Members) -> roster::MembersReport,
     /// What the node would say of itself, joining.

@@ -20,6 +20,7 @@
 //! page that does not fit is refused and journaled, and the chain stays where it was.
 
 pub mod account;
+pub mod balance;
 pub mod chain;
 pub mod duty;
 pub mod entry;

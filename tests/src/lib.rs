@@ -6,6 +6,7 @@
     reason = "this crate is part of tests, which panic when they fail"
 )]
 
+pub mod area;
 pub mod figures;
 pub mod harness;
 pub mod lying;

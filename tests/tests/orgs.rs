@@ -1,5 +1,6 @@
 //! Real records nobody here wrote, reconciled: everything of everybody two organisations both look after
-//! that both offers allow, counted on both sides, byte for byte. Needs `../shared/data/orgs`.
+//! that both offers allow, counted on both sides, byte for byte; then asked about, and what all three
+//! export comes to one table that says what their ledgers say. Needs `../shared/data/orgs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,8 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use fairshare_tests::area;
 use fairshare_tests::harness::Site;
-use fairshare_tests::harness::federation::{Federation, ORGANISATIONS};
+use fairshare_tests::harness::federation::{Federation, ORGANISATIONS, about};
+use fairshare_tests::harness::people::Somebody;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -215,5 +218,29 @@ fn everything_both_offers_allow_of_everybody_both_hold_is_shown_byte_for_byte() 
         for (site, with) in [(here, peer), (there, code)] {
             site.ok(&["ledger", with, "--verify"]);
         }
+        let theirs = files[other].keys();
+        let person = files[one]
+            .keys()
+            .into_iter()
+            .rfind(|key| theirs.contains(key));
+        let (nhs, born) = person.unwrap().clone();
+        let person = Somebody {
+            nhs,
+            born,
+            ..Somebody::numbered(0)
+        };
+        for (site, from) in [(here, peer), (there, code)] {
+            let (done, asked) = about(site, &["ask", "--from", from], &person);
+            assert_eq!(done, 0, "{asked}");
+        }
     }
+    let table = area::check(&federation);
+    let rows = table["rows"].as_array().unwrap();
+    for row in rows {
+        let [asker, asked, purpose, requests] =
+            ["asker", "asked", "purpose", "requests"].map(|name| &row[name]);
+        eprintln!("{asker} asked {asked} for {purpose}: {requests}");
+    }
+    // Both of each pair asked, and one began a round.
+    assert_eq!(rows.len(), 9, "{table}");
 }

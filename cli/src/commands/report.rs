@@ -6,7 +6,9 @@ use fairshare_protocol::time::{DAY, Period, Timestamp};
 
 use crate::client::Client;
 
+pub(super) mod balance;
 mod duty;
+pub(super) mod merge;
 
 /// What was asked, shown and refused, in counts
 ///
@@ -15,12 +17,16 @@ mod duty;
 #[derive(Debug, clap::Subcommand)]
 pub enum ReportCommand {
     Duty(duty::Duty),
+    Balance(balance::Balance),
+    Merge(merge::Merge),
 }
 
 impl ReportCommand {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         match self {
             Self::Duty(command) => command.run(client).await,
+            Self::Balance(command) => command.run(client).await,
+            Self::Merge(command) => command.run(client),
         }
     }
 }

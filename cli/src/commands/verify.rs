@@ -3,24 +3,27 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::SystemTime;
 
 use fairshare_protocol::control::{Failure, REFUSED, WRONG};
 use fairshare_protocol::exchange::answer::Verdict;
 use fairshare_protocol::exchange::dispute::{self, Bundle, Dispute, Lack};
 use fairshare_protocol::ids::FederationId;
+use fairshare_protocol::ledger::balance;
 use fairshare_protocol::ledger::export::{self, Export};
-use fairshare_protocol::time::Timestamp;
+use fairshare_protocol::time::{Period, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::ledger::show_export;
+use super::report::{self, merge};
 use crate::client::Client;
 use crate::output::{Page, Tone, bytes};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024 * 1024;
 
-/// Check a file somebody gave you: an exported ledger, or a dispute
+/// Check a file somebody gave you: an exported ledger or balance, or a dispute
 ///
 /// Needs no node, no network and no home: the file holds the charter and the statements by which
 /// everything in it is checked. Compare the federation's id with what you know of it, or give it with
@@ -30,7 +33,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024 * 1024;
   $ fairshare verify l83024.ledger
   $ fairshare verify complaint.json --federation 5f0c…")]
 pub struct Verify {
-    /// What `fairshare ledger --export` or `fairshare dispute` wrote
+    /// What `fairshare ledger --export`, `report balance --export` or `dispute` wrote
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The federation it must be of, as `fairshare federation show` gives it [default: any, and named]
@@ -40,33 +43,36 @@ pub struct Verify {
 
 /// What every such file begins with.
 #[derive(serde::Deserialize)]
-struct Head {
-    format: String,
+pub(super) struct Head {
+    pub(super) format: String,
 }
 
 impl Verify {
     pub fn run(self, client: &Client) -> Result<u8, Failure> {
         let now: Timestamp = SystemTime::now().into();
         let path = &self.file;
-        let head: Head = read(path)?;
+        let head: Head = read(path, REMEDY)?;
         if head.format == dispute::FORMAT {
-            let checked = read::<Dispute>(path)?.check(now);
+            let checked = read::<Dispute>(path, REMEDY)?.check(now);
             let checked = checked.map_err(|bad| self.bad(&bad.to_string()))?;
             self.is_of(&checked.federation, &checked.name)?;
             client
                 .output
                 .answer(&checked, |page| show_dispute(page, &checked));
         } else if head.format == export::FORMAT {
-            let checked = read::<Export>(path)?.check(now);
+            let checked = read::<Export>(path, REMEDY)?.check(now);
             let checked = checked.map_err(|bad| self.bad(&bad.to_string()))?;
             self.is_of(&checked.federation, &checked.name)?;
             client
                 .output
                 .answer(&checked, |page| show_export(page, &checked));
+        } else if head.format == balance::FORMAT {
+            let table = merge::table(slice::from_ref(path), Period::default())?;
+            self.is_of(&table.federation, &table.name)?;
+            let report = report::balance::told(&table);
+            client.output.answer(&table, |page| report.show(page));
         } else {
-            let format: String = head.format.chars().take(40).collect();
-            let fact = format!("{} is a file of another kind: {format}", path.display());
-            return Err(Failure::new(WRONG, fact, REMEDY));
+            return Err(another_kind(path, &head, REMEDY));
         }
         Ok(0)
     }
@@ -89,17 +95,27 @@ impl Verify {
     }
 }
 
-const REMEDY: &str = "name the file that `fairshare ledger --export` or `fairshare dispute` wrote";
+const REMEDY: &str = "name the file that `fairshare ledger --export`, `fairshare report balance \
+                      --export` or `fairshare dispute` wrote";
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+/// That a file begins as others do.
+pub(super) fn another_kind(path: &Path, head: &Head, remedy: &str) -> Failure {
+    let format: String = head.format.chars().take(40).collect();
+    let format: String = format.chars().filter(|c| !c.is_control()).collect();
+    let fact = format!("{} is a file of another kind: {format}", path.display());
+    Failure::new(WRONG, fact, remedy)
+}
+
+/// What a file holds that somebody gave us.
+pub(super) fn read<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<T, Failure> {
     let shown = path.display();
     let file = File::open(path)
-        .map_err(|error| Failure::new(WRONG, format!("{shown}: {error}"), REMEDY))?;
+        .map_err(|error| Failure::new(WRONG, format!("{shown}: {error}"), remedy))?;
     let bounded = BufReader::new(file).take(MAX_FILE);
     serde_json::from_reader(bounded).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let fact = format!("{shown} is no such file, or damaged at line {line}, column {column}");
-        Failure::new(WRONG, fact, REMEDY)
+        Failure::new(WRONG, fact, remedy)
     })
 }
 

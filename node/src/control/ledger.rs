@@ -9,7 +9,6 @@ use fairshare_protocol::control::ledger::{
 use fairshare_protocol::control::{DEGRADED, Failure, WRONG};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::ledger::account::Account;
-use fairshare_protocol::ledger::chain::Which;
 use fairshare_protocol::ledger::export::{Export, FORMAT};
 use fairshare_protocol::ledger::page::{Fork, Head};
 use fairshare_protocol::member::User;
@@ -121,19 +120,15 @@ fn contradiction(fork: &Fork) -> Option<Contradiction> {
 fn export(node: &Node, peer: &OdsCode) -> Result<Export, Failure> {
     let none = || Failure::from_error(WRONG, &membership::Error::NoFederation);
     let statements = node.membership.statements().ok_or_else(none)?;
-    let links = |which| {
-        let links = node.ledgers.store.links(peer, which);
-        links.map_err(|error| wrong(&error))
-    };
-    // Theirs first: what it quotes of ours is then there.
-    let theirs = links(Which::Theirs)?;
+    let both = node.ledgers.store.both(peer);
+    let (_, [ours, theirs]) = both.map_err(|error| wrong(&error))?;
     Ok(Export {
         format: FORMAT.to_owned(),
         by: node.code().clone(),
         with: peer.clone(),
         at: now(),
         roster: Welcome::of(&statements),
-        ours: links(Which::Ours)?,
+        ours,
         theirs,
     })
 }

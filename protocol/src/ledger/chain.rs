@@ -129,7 +129,8 @@ impl Pair {
         if rewind.at > now + CLOCK_SKEW {
             return Err(Refusal::Ahead);
         }
-        if rewind.lost.number <= rewind.held.number {
+        // No page comes after the last number there is.
+        if rewind.lost.number <= rewind.held.number || rewind.lost.number == u64::MAX {
             return Err(Refusal::Rewind);
         }
         Ok(rewind)

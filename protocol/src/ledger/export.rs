@@ -14,7 +14,7 @@ use super::chain::{Pair, Refusal, Which};
 use super::entry::Entry;
 use super::page::{Head, Page, Rewind};
 use crate::charter;
-use crate::ids::{ExchangeId, FederationId, OdsCode};
+use crate::ids::{ExchangeId, FederationId, OdsCode, PublicKey};
 use crate::roster::Welcome;
 use crate::statement::Signed;
 use crate::time::Timestamp;
@@ -138,23 +138,15 @@ impl Export {
         }
         let (statements, _) = self.roster.clone().open(now)?;
         let pair = Pair::of_members(&statements, &self.by, &self.with);
-        for (code, keys) in [(&pair.me, &pair.my_keys), (&pair.peer, &pair.peer_keys)] {
-            if keys.is_empty() {
-                return Err(Bad::NoNode(code.clone()));
-            }
-        }
-        let mut ours = follow(&pair, Which::Ours, &self.ours, now)?;
-        let mut theirs = follow(&pair, Which::Theirs, &self.theirs, now)?;
-        ours.report.agreed = agreed(&ours, &theirs, &self.with)?;
-        theirs.report.agreed = agreed(&theirs, &ours, &self.by)?;
+        let [ours, theirs] = both(&pair, [&self.ours, &self.theirs], now)?;
         let mut all: BTreeMap<(ExchangeId, OdsCode), Account> = BTreeMap::new();
         for (which, chain) in [(Which::Ours, &ours), (Which::Theirs, &theirs)] {
-            for (at, entry) in &chain.entries {
+            for (at, entry) in chain.entries() {
                 let account = all.entry(entry.key()).or_default();
                 let since = account.since;
-                account.enter(which, entry, *at);
+                account.enter(which, entry, at);
                 if since != Timestamp::default() {
-                    account.since = since.min(*at);
+                    account.since = since.min(at);
                 }
             }
         }
@@ -174,10 +166,25 @@ impl Export {
     }
 }
 
+/// A page that was read.
+pub(super) struct Read {
+    /// Where the chain stands with it.
+    pub(super) head: Head,
+    /// When it was written.
+    pub(super) at: Timestamp,
+    /// Who signed it.
+    pub(super) signer: PublicKey,
+    /// Whether it counts for nothing, by the statements beside it.
+    void: bool,
+    /// What it has.
+    pub(super) entries: Vec<Entry>,
+}
+
 /// One chain that was followed to its end.
-struct Followed {
-    report: ChainReport,
-    entries: Vec<(Timestamp, Entry)>,
+pub(super) struct Followed {
+    pub(super) report: ChainReport,
+    /// Its pages, in order.
+    pub(super) pages: Vec<Read>,
     heads: BTreeSet<Head>,
     /// What each page quotes.
     quotes: Vec<(u64, Head)>,
@@ -185,11 +192,43 @@ struct Followed {
     gaps: Vec<(u64, u64)>,
 }
 
+impl Followed {
+    /// Where the chain stood with each page, and after pages that were lost.
+    pub(super) fn heads(&self) -> impl Iterator<Item = Head> {
+        let heads = self.heads.iter().copied();
+        heads.filter(|head| *head != Head::ORIGIN)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (Timestamp, &Entry)> {
+        let pages = self.pages.iter().filter(|page| !page.void);
+        pages.flat_map(|page| page.entries.iter().map(|entry| (page.at, entry)))
+    }
+}
+
+/// Both chains of a pair, its own and the other's, each followed to its end and held against the
+/// other.
+pub(super) fn both(
+    pair: &Pair,
+    [ours, theirs]: [&[Link]; 2],
+    now: Timestamp,
+) -> Result<[Followed; 2], Bad> {
+    for (code, keys) in [(&pair.me, &pair.my_keys), (&pair.peer, &pair.peer_keys)] {
+        if keys.is_empty() {
+            return Err(Bad::NoNode(code.clone()));
+        }
+    }
+    let mut ours = follow(pair, Which::Ours, ours, now)?;
+    let mut theirs = follow(pair, Which::Theirs, theirs, now)?;
+    ours.report.agreed = agreed(&ours, &theirs, &pair.peer)?;
+    theirs.report.agreed = agreed(&theirs, &ours, &pair.me)?;
+    Ok([ours, theirs])
+}
+
 fn follow(pair: &Pair, which: Which, links: &[Link], now: Timestamp) -> Result<Followed, Bad> {
     let writer = pair.of(which).0;
     let mut chain = Followed {
         report: ChainReport::default(),
-        entries: Vec::new(),
+        pages: Vec::new(),
         heads: BTreeSet::from([Head::ORIGIN]),
         quotes: Vec::new(),
         gaps: Vec::new(),
@@ -212,14 +251,18 @@ fn follow(pair: &Pair, which: Which, links: &[Link], now: Timestamp) -> Result<F
                 chain.report.first.get_or_insert(page.at);
                 chain.report.last = Some(page.at);
                 chain.quotes.push((page.number, page.quoted));
-                if pair.is_void(which, signed, &page) {
-                    chain.report.void += 1;
-                    chain.heads.insert(chain.report.head);
-                    continue;
+                let void = pair.is_void(which, signed, &page);
+                match void {
+                    true => chain.report.void += 1,
+                    false => chain.report.entries += page.entries.len() as u64,
                 }
-                chain.report.entries += page.entries.len() as u64;
-                let entries = page.entries.into_iter();
-                chain.entries.extend(entries.map(|entry| (page.at, entry)));
+                chain.pages.push(Read {
+                    head: chain.report.head,
+                    at: page.at,
+                    signer: *signed.signer(),
+                    void,
+                    entries: page.entries,
+                });
             }
             Link::Rewind(signed) => {
                 let rewind = pair.rewind(which, signed, now).map_err(bad)?;
@@ -236,8 +279,7 @@ fn follow(pair: &Pair, which: Which, links: &[Link], now: Timestamp) -> Result<F
     Ok(chain)
 }
 
-/// The last page of `chain` that `by` quotes, every quote being of a page that is there, was lost,
-/// or came after the export's last.
+/// The last page of `chain` that `by` quotes, every quote being of a page that is there or was lost.
 fn agreed(chain: &Followed, by: &Followed, writer: &OdsCode) -> Result<u64, Bad> {
     let mut agreed = 0;
     for (number, quoted) in &by.quotes {

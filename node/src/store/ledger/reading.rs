@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::ledger::account::Account;
-use fairshare_protocol::ledger::chain::Which;
+use fairshare_protocol::ledger::chain::{Chains, Which};
 use fairshare_protocol::ledger::entry::Entry;
 use fairshare_protocol::ledger::export::Link;
 use fairshare_protocol::ledger::page::{Page, Rewind};
@@ -13,13 +13,20 @@ use fairshare_protocol::statement::Signed;
 use super::{Error, Ledger, chain, link, under};
 
 impl Ledger {
-    /// A whole chain, in order.
+    /// Both chains whole and in order, ours first, as they stood at one moment, and where that was:
+    /// what either quotes of the other is then there.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn links(&self, peer: &OdsCode, which: Which) -> Result<Vec<Link>, Error> {
+    pub fn both(&self, peer: &OdsCode) -> Result<(Chains, [Vec<Link>; 2]), Error> {
+        let chains = self.chains(peer)?;
+        let links = |which| self.links(peer, which, chains.head(which).number);
+        Ok((chains, [links(Which::Ours)?, links(Which::Theirs)?]))
+    }
+
+    /// A chain up to and with its page `last`.
+    fn links(&self, peer: &OdsCode, which: Which, last: u64) -> Result<Vec<Link>, Error> {
         let mut all = BTreeMap::new();
-        let last = self.chains(peer)?.head(which).number;
         for pair in self.pages.scan::<Signed<Page>>(&chain(peer, which)) {
             let (key, page) = pair?;
             all.insert(key, Link::Page(page));
@@ -28,7 +35,7 @@ impl Ledger {
             let (key, rewind) = pair?;
             all.insert(key, Link::Rewind(rewind));
         }
-        // What was written last may have come after its chain was asked where it stands.
+        // More may have been written since.
         all.retain(|key, _| *key <= link(peer, which, last));
         Ok(all.into_values().collect())
     }
