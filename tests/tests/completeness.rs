@@ -153,7 +153,7 @@ fn every_member_is_accounted_for_in_every_answer() {
     let (before, after) = text.split_once("[presence]\nshows = [").unwrap();
     let (_, after) = after.split_once(']').unwrap();
     fs::write(&offer, format!("{before}[presence]\nshows = []{after}")).unwrap();
-    council.ok(&["offer", "publish"]);
+    council.ok(&["offer", "publish", "--reason", "a test"]);
     until("the offer is heard of", || {
         states(&find(here, &both)) == ["no-presence", "linked"]
     });

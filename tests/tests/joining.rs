@@ -308,7 +308,9 @@ fn two_stewards_found_a_federation_and_a_third_joins_over_the_network() {
     // A changed offer is heard of by everybody, and both sides compute the same terms.
     let file = council.site.home().join("offer.toml");
     edit(&file, "show-in-return = true", "show-in-return = false");
-    let published = council.site.json(&["offer", "publish"]);
+    let published = council
+        .site
+        .json(&["offer", "publish", "--reason", "a test"]);
     assert_eq!(
         (&published["changed"], &published["members"]),
         (&true.into(), &2.into())

@@ -10,10 +10,12 @@ use fairshare_protocol::control::offer::{OfferReport, PublishOffer, ShowOffer};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::member::MemberKind;
 use fairshare_protocol::offer::{Offer, Section};
+use fairshare_protocol::text::Line;
 use serde::Serialize;
 
 use crate::client::Client;
 use crate::output::{Page, Tone, count};
+use crate::questions::Questions;
 use crate::signing::wrong;
 
 /// What an organisation shows and needs
@@ -78,21 +80,29 @@ impl Show {
 
 /// Publish the offer to all members
 ///
-/// Signed by the node; every member that hears of it follows it from then on.
+/// Signed by the node; every member that hears of it follows it from then on. Whoever changes what
+/// is published says why: at a terminal it is asked for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  $ fairshare offer publish
-  $ fairshare offer publish --file draft-offer.toml")]
+  $ fairshare offer publish --reason 'the council needs care plans'
+  $ fairshare offer publish --file draft-offer.toml --reason 'agreed on 3 June'")]
 pub struct Publish {
     /// The offer's file [default: offer.toml in the home]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Why, for this node's own journal; without anything that names a patient
+    #[arg(long, value_name = "WORDS")]
+    reason: Option<Line>,
 }
 
 impl Publish {
     async fn run(self, client: &Client) -> Result<u8, Failure> {
         let offer = read(client, self.file.as_ref())?;
-        let published = client.ask(PublishOffer { offer }).await?;
+        let reason = match self.reason {
+            None => why(client, &offer).await?,
+            given => given,
+        };
+        let published = client.ask(PublishOffer { offer, reason }).await?;
         client.output.answer(&published, |page| {
             let hash = published.hash.short();
             if published.changed {
@@ -107,6 +117,19 @@ impl Publish {
         });
         Ok(0)
     }
+}
+
+/// Asks the person at the terminal why the offer changes; none if nobody is there or it does not.
+async fn why(client: &Client, offer: &Offer) -> Result<Option<Line>, Failure> {
+    let Some(questions) = Questions::begin(false).filter(|_| !client.output.json()) else {
+        return Ok(None);
+    };
+    let before = client.ask(ShowOffer { member: None }).await?.published;
+    if before.as_ref() == Some(offer) {
+        return Ok(None);
+    }
+    let hint = "for this node's own journal; without anything that names a patient";
+    questions.ask("Why does the offer change?", hint).map(Some)
 }
 
 fn read(client: &Client, file: Option<&PathBuf>) -> Result<Offer, Failure> {

@@ -186,10 +186,17 @@ pub async fn publish_offer(
     let changed = before != Some(&offer);
     let hash = offer.hash();
     if changed {
+        let reason = question.reason.ok_or_else(|| {
+            let fact = "this offer differs from what is published, and nobody said why";
+            let remedy = "give --reason WORDS: the journal keeps it; `fairshare offer show` shows \
+                          the offer";
+            Failure::new(WRONG, fact, remedy)
+        })?;
         own::say(node, &Claim::Offer(offer))
             .await
             .map_err(|error| Failure::from_error(WRONG, &error))?;
-        operator(node, user, format!("published the offer {}", hash.short())).await?;
+        let what = format!("published the offer {}: {reason}", hash.short());
+        operator(node, user, what).await?;
     }
     let others = roster.members().filter(|member| member.is_active());
     let others = others.filter(|member| member.code != *node.code());

@@ -6,6 +6,7 @@ use crate::ids::{Hash, OdsCode};
 use crate::member::MemberKind;
 use crate::offer::Offer;
 use crate::terms::Terms;
+use crate::text::Line;
 
 /// What does a member offer?
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct OfferReport {
 pub struct PublishOffer {
     /// The offer.
     pub offer: Offer,
+    /// Why, for this node's own journal; demanded if the offer differs from what is published.
+    pub reason: Option<Line>,
 }
 
 /// An offer was published.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 
-use fairshare_protocol::codec::Roomy;
 use fairshare_protocol::limits::BUNDLE_CHUNK;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -15,12 +14,12 @@ const AT_ONCE: usize = 8;
 
 /// A bundle on its way.
 pub struct Ahead {
-    ready: VecDeque<Roomy>,
+    ready: VecDeque<Vec<u8>>,
     reading: Option<JoinHandle<io::Result<Part>>>,
 }
 
 /// What was read, and the rest of the bundle if there is more.
-type Part = (VecDeque<Roomy>, Option<Bundle>);
+type Part = (VecDeque<Vec<u8>>, Option<Bundle>);
 
 impl Ahead {
     /// Nothing is read yet.
@@ -35,7 +34,7 @@ impl Ahead {
     ///
     /// # Errors
     /// If a body cannot be read.
-    pub async fn chunk(&mut self) -> Result<Roomy, Error> {
+    pub async fn chunk(&mut self) -> Result<Vec<u8>, Error> {
         if self.ready.is_empty()
             && let Some(reading) = self.reading.take()
         {
@@ -43,8 +42,7 @@ impl Ahead {
             self.ready = read_now;
             self.reading = rest.map(|bundle| spawn_blocking(|| read(bundle)));
         }
-        let none = || Roomy::zeros(0, 0);
-        Ok(self.ready.pop_front().unwrap_or_else(none))
+        Ok(self.ready.pop_front().unwrap_or_default())
     }
 }
 

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{NoticeCase, Subject};
 use crate::category::{Category, Purpose};
-use crate::codec::Roomy;
 use crate::exchange::account::{Entry, Stage};
 use crate::exchange::answer::{Answer, Receipt, Verdict};
 use crate::exchange::bundle::Manifest;
@@ -136,7 +135,7 @@ pub enum Fact {
     /// Answers [`Load::Prepare`].
     Prepared(Prepared),
     /// Answers [`Load::Chunk`].
-    Chunk(Roomy),
+    Chunk(Vec<u8>),
     /// Answers [`Load::Examine`].
     Examined(bool),
 }

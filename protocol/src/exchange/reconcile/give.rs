@@ -9,7 +9,7 @@ use super::running::context;
 use super::said::{Held, Receipts};
 use super::{End, Out, keep, send, unfit};
 use crate::category::{Category, Purpose};
-use crate::codec::{Bytes, Roomy};
+use crate::codec::{self, Bytes};
 use crate::conversation::Output;
 use crate::exchange::answer::Verdict;
 use crate::exchange::ask::{Fault, Pair};
@@ -235,7 +235,7 @@ impl Giving {
         pair: &Pair,
         round: &Round,
         sealing: Box<Sealing>,
-        chunk: Option<(Roomy, bool)>,
+        chunk: Option<(Vec<u8>, bool)>,
         out: &mut Out,
     ) -> Result<(), End> {
         let index = self.next();
@@ -247,10 +247,7 @@ impl Giving {
         };
         match skip.checked_sub(1) {
             Some(left) => *skip = left,
-            None => {
-                let none = Frame::Chunk(Bytes::default());
-                out.push(Output::Send(chunk.into_message(&none)));
-            }
+            None => out.push(Output::Send(codec::encode(&Frame::Chunk(Bytes(chunk))))),
         }
         if !last {
             out.push(Output::Load(Load::Seal(sealing)));
