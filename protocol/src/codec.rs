@@ -107,6 +107,86 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
+/// Bytes with room in front for the head of a message that ends with them: a large run of bytes leaves
+/// from where it was made, without being copied.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Roomy(Vec<u8>);
+
+/// What is in front of [`Bytes`] in messages: one byte that says which it is, and their length.
+const ROOM: usize = 6;
+
+impl Roomy {
+    /// So many zeros, and capacity for so many bytes more.
+    pub fn zeros(length: usize, more: usize) -> Self {
+        let mut bytes = Vec::with_capacity(ROOM + length + more);
+        bytes.resize(ROOM + length, 0);
+        Self(bytes)
+    }
+
+    /// How many bytes there are.
+    pub const fn len(&self) -> usize {
+        self.0.len() - ROOM
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Cuts off what is beyond `length`, or appends zeros up to it.
+    pub fn resize(&mut self, length: usize) {
+        self.0.resize(ROOM + length, 0);
+    }
+
+    /// Appends bytes.
+    pub fn push(&mut self, more: &[u8]) {
+        self.0.extend_from_slice(more);
+    }
+
+    /// The message that ends with these bytes, as [`Bytes`]; `none` is the same message without any.
+    pub fn into_message<T: Serialize>(mut self, none: &T) -> Vec<u8> {
+        let mut head = encode(none);
+        // A length of zero: one byte.
+        head.pop();
+        head = encode_after(head, &(self.len() as u64));
+        match ROOM.checked_sub(head.len()) {
+            Some(unused) => {
+                self.0[unused..ROOM].copy_from_slice(&head);
+                // Nothing of a whole chunk of a bundle; otherwise there is less to move.
+                self.0.drain(..unused);
+                self.0
+            }
+            None => [&head, self.as_ref()].concat(),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Roomy {
+    fn as_ref(&self) -> &[u8] {
+        &self.0[ROOM..]
+    }
+}
+
+impl AsMut<[u8]> for Roomy {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0[ROOM..]
+    }
+}
+
+impl FromIterator<u8> for Roomy {
+    fn from_iter<I: IntoIterator<Item = u8>>(bytes: I) -> Self {
+        let mut roomy = Self::zeros(0, 0);
+        roomy.0.extend(bytes);
+        roomy
+    }
+}
+
+impl fmt::Debug for Roomy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         if to.is_human_readable() {
@@ -189,6 +269,21 @@ mod tests {
         let mut padded = vec![251, 5, 0];
         padded.extend(&bytes[1..]);
         assert_eq!(decode::<Sample>(&padded, 64), Err(Error::NotCanonical));
+    }
+
+    #[test]
+    fn a_message_made_around_its_bytes_is_the_one_that_is_encoded() {
+        for length in [0, 1, 250, 251, 65_535, 65_536, 65_552, 70_000] {
+            let bytes = vec![7; length];
+            let roomy: Roomy = bytes.iter().copied().collect();
+            let expected = encode(&(3_u8, Bytes(bytes.clone())));
+            assert_eq!(roomy.into_message(&(3_u8, Bytes::default())), expected);
+            let mut roomy = Roomy::zeros(0, 0);
+            roomy.push(&bytes);
+            let names = vec!["longer than the room".to_owned()];
+            let expected = encode(&(&names, Bytes(bytes)));
+            assert_eq!(roomy.into_message(&(&names, Bytes::default())), expected);
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
 
 use fairshare_protocol::category::Category;
+use fairshare_protocol::codec::Roomy;
 use fairshare_protocol::crypto::hash;
+use fairshare_protocol::crypto::stream::TAG;
 use fairshare_protocol::exchange::bundle::{Content, Item, Manifest};
 use fairshare_protocol::exchange::notice::{self, Correction};
 use fairshare_protocol::ids::Hash;
@@ -284,10 +286,16 @@ impl Bundle {
     ///
     /// # Errors
     /// If a body cannot be read.
-    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
-        let mut chunk = Vec::with_capacity(BUNDLE_CHUNK);
-        let more = (&mut self.plain).take(BUNDLE_CHUNK as u64);
-        { more }.read_to_end(&mut chunk)?;
+    pub fn chunk(&mut self) -> io::Result<Roomy> {
+        let mut chunk = Roomy::zeros(BUNDLE_CHUNK, TAG);
+        let mut filled = 0;
+        while filled < BUNDLE_CHUNK {
+            match self.plain.read(&mut chunk.as_mut()[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        chunk.resize(filled);
         Ok(chunk)
     }
 }

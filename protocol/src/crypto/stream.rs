@@ -137,11 +137,19 @@ impl Sealer {
 
     /// Seals the next chunk in place: it grows by [`TAG`] bytes.
     pub fn seal(&mut self, chunk: &mut Vec<u8>, last: bool) {
+        let tag = self.seal_apart(chunk, last);
+        chunk.extend_from_slice(&tag);
+    }
+
+    /// Seals the next chunk in place, and gives what follows it.
+    pub fn seal_apart(&mut self, chunk: &mut [u8], last: bool) -> [u8; TAG] {
         let nonce = self.0.nonce(last);
-        self.0
-            .key
-            .seal_in_place_append_tag(nonce, Aad::from(self.0.context.as_bytes()), chunk)
-            .expect("both ciphers fail only beyond 64 GiB a message");
+        let context = Aad::from(self.0.context.as_bytes());
+        let sealed = self.0.key.seal_in_place_separate_tag(nonce, context, chunk);
+        let tag = sealed.expect("both ciphers fail only beyond 64 GiB a message");
+        let mut follows = [0; TAG];
+        follows.copy_from_slice(tag.as_ref());
+        follows
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
+use fairshare_protocol::codec::Roomy;
 use fairshare_protocol::limits::BUNDLE_CHUNK;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -14,12 +15,12 @@ const AT_ONCE: usize = 8;
 
 /// A bundle on its way.
 pub struct Ahead {
-    ready: VecDeque<Vec<u8>>,
+    ready: VecDeque<Roomy>,
     reading: Option<JoinHandle<io::Result<Part>>>,
 }
 
 /// What was read, and the rest of the bundle if there is more.
-type Part = (VecDeque<Vec<u8>>, Option<Bundle>);
+type Part = (VecDeque<Roomy>, Option<Bundle>);
 
 impl Ahead {
     /// Nothing is read yet.
@@ -34,7 +35,7 @@ impl Ahead {
     ///
     /// # Errors
     /// If a body cannot be read.
-    pub async fn chunk(&mut self) -> Result<Vec<u8>, Error> {
+    pub async fn chunk(&mut self) -> Result<Roomy, Error> {
         if self.ready.is_empty()
             && let Some(reading) = self.reading.take()
         {
@@ -42,7 +43,8 @@ impl Ahead {
             self.ready = read_now;
             self.reading = rest.map(|bundle| spawn_blocking(|| read(bundle)));
         }
-        Ok(self.ready.pop_front().unwrap_or_default())
+        let none = || Roomy::zeros(0, 0);
+        Ok(self.ready.pop_front().unwrap_or_else(none))
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NoticeCase, Subject};
 use crate::category::{Category, Purpose};
+use crate::codec::Roomy;
 use crate::exchange::account::{Entry, Stage};
 use crate::exchange::answer::{Answer, Receipt, Verdict};
 use crate::exchange::bundle::Manifest;
@@ -135,7 +136,7 @@ pub enum Fact {
     /// Answers [`Load::Prepare`].
     Prepared(Prepared),
     /// Answers [`Load::Chunk`].
-    Chunk(Vec<u8>),
+    Chunk(Roomy),
     /// Answers [`Load::Examine`].
     Examined(bool),
 }

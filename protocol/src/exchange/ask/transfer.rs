@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{About, Ask, Fault, Filed, Load, Pair, Role, Save, State, Step, keep, kind};
 use crate::category::Category;
-use crate::codec::{self, Bytes};
+use crate::codec::{self, Bytes, Roomy};
 use crate::conversation::Output;
 use crate::crypto::stream::StreamKey;
 use crate::exchange::account::Stage;
@@ -110,9 +110,10 @@ pub(super) struct Examining {
 }
 
 impl Ask {
-    pub(super) fn show_chunk(&mut self, mut showing: Showing, plain: Vec<u8>) -> Step {
+    pub(super) fn show_chunk(&mut self, mut showing: Showing, plain: Roomy) -> Step {
         let (sealed, last) = showing.sealing.seal(plain).ok_or(Fault::Ours)?;
-        let mut out = vec![Output::Send(wire::frame(kind::CHUNK, &Bytes(sealed)))];
+        let chunk = sealed.into_message(&(kind::CHUNK, Bytes::default()));
+        let mut out = vec![Output::Send(chunk)];
         if !last {
             out.push(Output::Load(Load::Chunk));
             return Ok((State::Showing(Box::new(showing)), out));

@@ -2,6 +2,7 @@
 //! it arrives, and opened and read once there is the key.
 
 use super::{Bad, Manifest, Reading, Root};
+use crate::codec::Roomy;
 use crate::crypto::seal::DoesNotOpen;
 use crate::crypto::stream::{Opener, Sealer, StreamKey, TAG};
 use crate::ids::Hash;
@@ -65,17 +66,17 @@ impl Sealing {
 
     /// The next chunk, sealed, and whether it is the last; none if `plain` is not as long as
     /// [`Sealing::wanted`], or nothing is left.
-    pub fn seal(&mut self, mut plain: Vec<u8>) -> Option<(Vec<u8>, bool)> {
+    pub fn seal(&mut self, mut plain: Roomy) -> Option<(Roomy, bool)> {
         let (size, last) = next(self.left);
         if self.left == 0 || plain.len() != self.wanted() {
             return None;
         }
         self.unpadded -= plain.len() as u64;
         self.left -= size as u64;
-        plain.reserve(size + TAG - plain.len());
-        plain.resize(size, 0);
-        self.sealer.seal(&mut plain, last);
-        self.root.add(&plain);
+        plain.resize(size);
+        let tag = self.sealer.seal_apart(plain.as_mut(), last);
+        plain.push(&tag);
+        self.root.add(plain.as_ref());
         Some((plain, last))
     }
 

@@ -9,7 +9,7 @@ use super::running::context;
 use super::said::{Held, Receipts};
 use super::{End, Out, keep, send, unfit};
 use crate::category::{Category, Purpose};
-use crate::codec::{self, Bytes};
+use crate::codec::{Bytes, Roomy};
 use crate::conversation::Output;
 use crate::exchange::answer::Verdict;
 use crate::exchange::ask::{Fault, Pair};
@@ -235,7 +235,7 @@ impl Giving {
         pair: &Pair,
         round: &Round,
         sealing: Box<Sealing>,
-        chunk: Option<(Vec<u8>, bool)>,
+        chunk: Option<(Roomy, bool)>,
         out: &mut Out,
     ) -> Result<(), End> {
         let index = self.next();
@@ -247,7 +247,10 @@ impl Giving {
         };
         match skip.checked_sub(1) {
             Some(left) => *skip = left,
-            None => out.push(Output::Send(codec::encode(&Frame::Chunk(Bytes(chunk))))),
+            None => {
+                let none = Frame::Chunk(Bytes::default());
+                out.push(Output::Send(chunk.into_message(&none)));
+            }
         }
         if !last {
             out.push(Output::Load(Load::Seal(sealing)));

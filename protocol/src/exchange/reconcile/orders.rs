@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Why;
 use crate::category::Category;
+use crate::codec::Roomy;
 use crate::crypto::stream::StreamKey;
 use crate::exchange::answer::Verdict;
 use crate::exchange::bundle::stream::{self, Sealing, Unreadable};
@@ -279,7 +280,7 @@ pub enum Fact {
     /// Answers [`Load::Prepare`].
     Prepared(Prepared),
     /// Answers [`Load::Seal`]: the chunk and whether it is the last; none if it cannot be read.
-    Sealed(Box<Sealing>, Option<(Vec<u8>, bool)>),
+    Sealed(Box<Sealing>, Option<(Roomy, bool)>),
     /// Answers [`Load::Keep`].
     Kept,
     /// Answers [`Load::Hold`].
