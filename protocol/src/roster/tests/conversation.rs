@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::super::decision::NOTHING;
 use super::super::sync::{Outcome, Sync};
 use super::*;
 use crate::conversation::{Conversation, Input, Output};
@@ -345,7 +346,7 @@ fn charters_are_told_first_and_one_larger_than_a_frame_in_pieces() {
 
 /// An admission made without looking at a roster of many members.
 fn next_in(on: &Statements, about: &str) -> Statement {
-    let first = (1, decision::NOTHING);
+    let first = (1, NOTHING);
     decided(on, about, first, &admission(11))
 }
 
@@ -364,4 +365,96 @@ fn pieces_without_end_and_pieces_of_nothing_end_the_conversation() {
     assert!(matches!(ended, Some(Outcome::Refused(Refusal::Codec(_)))));
     let (ended, _) = against(&[&start[..], &vec![piece(0, false); 100_001]].concat());
     assert_eq!(ended, Some(Outcome::TooMuch));
+}
+
+/// 1,000 members and 20,000 statements under three stewards who all must sign.
+fn a_thousand_members() -> Statements {
+    let stewards = (1..=3).map(|n| (code(&format!("S{n}")), key(n).public()));
+    let charter = Charter::first(
+        line("Large"),
+        Hash::new([7; 32]),
+        stewards.collect(),
+        3,
+        NOW,
+    );
+    let sign = |body: &StewardStatement| {
+        let mut signed = CoSigned::draft(body);
+        (1..=3).for_each(|n| signed.add(&key(n)));
+        Statement::Steward(signed)
+    };
+    let mut signed = CoSigned::draft(&charter);
+    (1..=3).for_each(|n| signed.add(&key(n)));
+    let mut held = Statements::new(signed).unwrap();
+    let keys = |n: u16, what: u8| {
+        let mut seed = [what; 32];
+        seed[..2].copy_from_slice(&n.to_le_bytes());
+        KeyPair::from_seed(&seed)
+    };
+    for n in 0..1000_u16 {
+        let (organisation, node) = (keys(n, 1), keys(n, 2));
+        let about = code(&format!("M{n}"));
+        let mut previous = NOTHING;
+        let admit = Decision::Admit(Admission {
+            kind: MemberKind::GpPractice,
+            name: line(&format!("Practice {n}")),
+            organisation: organisation.public(),
+            population: 10_000,
+        });
+        let more = [
+            Decision::Limit(reason("no answers")),
+            Decision::Reinstate(reason("answers")),
+        ];
+        for (at, decision) in (1..).zip([admit].iter().chain(&more)) {
+            let body =
+                StewardStatement::new(held.under(), about.clone(), (at, previous), NOW, decision);
+            let decided = sign(&body);
+            previous = decided.hash();
+            insert(&mut held, decided).unwrap();
+        }
+        let named = Claim::Node(NodeKeys {
+            node: node.public(),
+            seal: SealKey::new([9; 32]),
+        });
+        let said = |u, claim: &Claim, key: &KeyPair| {
+            let body = SelfStatement::new(held.federation(), about.clone(), (1, u), NOW, claim);
+            Statement::Own(Signed::sign(&body, key))
+        };
+        let mut all = vec![said(1, &named, &organisation)];
+        all.extend((1..=16_u16).map(|u| said(u.into(), &contact(u), &node)));
+        for statement in all {
+            insert(&mut held, statement).unwrap();
+        }
+    }
+    assert_eq!(held.len(), 20_000);
+    held
+}
+
+#[test]
+fn a_thousand_members_take_little_to_compute_and_less_to_tell() {
+    let base = a_thousand_members();
+    let welcome = codec::encode(&Welcome::of(&base));
+    let begun = std::time::Instant::now();
+    let read: Welcome = codec::decode(&welcome, welcome.len()).unwrap();
+    let (cold, refused) = read.open(NOW).unwrap();
+    let roster = Roster::of(&cold);
+    println!(
+        "a roster of 1,000 members and 20,000 statements ({} MB), every signature verified: {:?}",
+        welcome.len() / 1_000_000,
+        begun.elapsed()
+    );
+    assert_eq!((refused, roster.members().count()), (0, 1000));
+    let mut more = base.clone();
+    for n in 0..10 {
+        let about = code(&format!("M{}", n * 97));
+        let body = roster.decide(&about, &Decision::Limit(reason("no answers")), NOW);
+        let mut signed = CoSigned::draft(&body.unwrap());
+        (1..=3).for_each(|n| signed.add(&key(n)));
+        insert(&mut more, Statement::Steward(signed)).unwrap();
+    }
+    let (mut one, mut other) = (Side::new(&base), Side::new(&more));
+    converse(&mut one, &mut other);
+    assert_eq!(one.ended, synced(10, 0));
+    let bytes = one.bytes + other.bytes;
+    println!("told to a node that lacks 10 of them, both ways: {bytes} bytes");
+    assert!(bytes < 64 * 1024, "{bytes} bytes");
 }
