@@ -19,6 +19,7 @@ use crate::ids::Hash;
 use crate::member::MemberKind;
 use crate::text::Line;
 
+pub mod change;
 mod default;
 
 words! {

@@ -1,5 +1,7 @@
 //! `fairshare offer`
 
+mod diff;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -22,6 +24,7 @@ use crate::signing::wrong;
 #[derive(Debug, clap::Subcommand)]
 pub enum OfferCommand {
     Show(Show),
+    Diff(diff::Diff),
     Publish(Publish),
 }
 
@@ -29,6 +32,7 @@ impl OfferCommand {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         match self {
             Self::Show(command) => command.run(client).await,
+            Self::Diff(command) => command.run(client).await,
             Self::Publish(command) => command.run(client).await,
         }
     }
