@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::commands::{
     admissions, admit, ask, demo, dispute, federation, find, guide, import, index, init, join,
     journal, leave, ledger, matching, members, notices, offer, peer, peers, received, reconcile,
-    report, reviews, run, standing, status, steward, terms, verify, who_saw, withhold,
+    report, reviews, run, standing, status, steward, stop, terms, verify, who_saw, withhold,
 };
 
 /// Show ours, show yours: health and care organisations share the records of the people they both
@@ -70,6 +70,9 @@ pub enum Command {
     Reviews(reviews::Reviews),
     #[command(subcommand)]
     Withhold(withhold::Withhold),
+    Stop(stop::Stop),
+    Stops(stop::Stops),
+    Resume(stop::Resume),
     Status(status::Status),
     Peers(peers::Peers),
     Peer(peer::Peer),
@@ -112,6 +115,9 @@ impl Command {
             Self::Notices(command) => command.run(client).await,
             Self::Reviews(command) => command.run(client).await,
             Self::Withhold(command) => command.run(client).await,
+            Self::Stop(command) => command.run(client).await,
+            Self::Stops(command) => command.run(client).await,
+            Self::Resume(command) => command.run(client).await,
             Self::Status(command) => command.run(client).await,
             Self::Peers(command) => command.run(client).await,
             Self::Peer(command) => command.run(client).await,

@@ -31,6 +31,7 @@ pub mod run;
 pub mod standing;
 pub mod status;
 pub mod steward;
+pub mod stop;
 pub mod terms;
 pub mod verify;
 pub mod who_saw;

@@ -38,6 +38,7 @@ mod reconciling;
 mod reporting;
 mod reviewing;
 pub mod server;
+mod stopping;
 #[cfg(test)]
 mod tests;
 mod who_saw;
@@ -81,6 +82,9 @@ pub async fn dispatch(
             answer(reconciling::reconcile(node, user, question, progress).await?)
         }
         Request::Mask(question) => answer(withholding::mask(node, user, question).await?),
+        Request::Stop(question) => answer(stopping::stop(node, user, question).await?),
+        Request::Resume(question) => answer(stopping::resume(node, user, question).await?),
+        Request::ListStops(_) => answer(stopping::list(node, user).await?),
         Request::ListWithheld(_) => answer(withholding::list(node, user).await?),
         Request::Import(question) => answer(import::run(node, user, question, progress).await?),
         Request::ListOwed(question) => answer(disputing::list(node, question).await?),

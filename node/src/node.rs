@@ -30,6 +30,7 @@ use crate::store::index::Index;
 use crate::store::records::Records;
 use crate::store::reviews::Reviews;
 use crate::store::rounds::Rounds;
+use crate::store::stops::Stops;
 use crate::store::withheld::Withheld;
 use crate::store::{self, Store};
 
@@ -63,6 +64,8 @@ pub struct Node {
     pub records: Records,
     /// Who and what stays home.
     pub withheld: Withheld,
+    /// What is not shown any more.
+    pub stops: Stops,
     /// What adverts and matches leave behind.
     pub index: Index,
     /// Our advert.
@@ -133,6 +136,7 @@ impl Node {
             care: Care::default(),
             records: Records::open(&store)?,
             withheld: Withheld::open(&store)?,
+            stops: Stops::open(&store)?,
             index: Index::open(&store)?,
             adverts: Adverts::default(),
             placing: Placing::default(),

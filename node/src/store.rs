@@ -9,9 +9,12 @@
 //! thread does it for everybody who waits, so that many commits share one fsync. Nothing that
 //! depends on a write may leave the node before its commit returned.
 //!
+//! **Opened after any kill.** sled takes two of its own unfinished files for damage and would never
+//! open again: [`clear_unfinished`] removes them first.
+//!
 //! Large bodies live outside sled, in [`blobs`], because sled never shrinks its file.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -34,6 +37,7 @@ pub mod notices;
 pub mod records;
 pub mod reviews;
 pub mod rounds;
+pub mod stops;
 mod table;
 pub mod withheld;
 
@@ -80,7 +84,7 @@ impl Store {
     /// If the directory cannot be used, the store does not open, is of another version, or was
     /// sealed under another key.
     pub fn open(dir: &Path, blobs: &Path, key: SecretKey) -> Result<Self, Error> {
-        until_free(&dir.join("db"))?;
+        prepare(dir)?;
         let db = sled::Config::new()
             .path(dir)
             .cache_capacity(CACHE)
@@ -213,13 +217,15 @@ fn flush_and_sync(db: &sled::Db, file: &File) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until nobody has sled's file locked. Other processes are kept out by the lock of the home;
-/// but sled's own threads may hold theirs a moment after this process closed the store, and the next
-/// question to the same home would find it taken. Who still has it after [`LINGERING`] is another
-/// store, as sled then says.
-fn until_free(db: &Path) -> io::Result<()> {
-    let file = match File::open(db) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+/// Waits until nobody has sled's file locked, then clears what a killed process left. Other
+/// processes are kept out by the lock of the home; but sled's own threads may hold theirs a moment
+/// after this process closed the store, and the next question to the same home would find it taken.
+/// Who still has it after [`LINGERING`] is another store, as sled then says.
+fn prepare(dir: &Path) -> io::Result<()> {
+    let file = match File::open(dir.join("db")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return clear_unfinished(dir, true);
+        }
         file => file?,
     };
     let begun = Instant::now();
@@ -229,10 +235,31 @@ fn until_free(db: &Path) -> io::Result<()> {
                 thread::sleep(Duration::from_millis(5));
             }
             Err(TryLockError::Error(error)) => return Err(error),
-            // Closing the file gives it up again.
-            Ok(()) | Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            // Closing the file gives the lock up again.
+            Ok(()) => return clear_unfinished(dir, file.metadata()?.len() == 0),
         }
     }
+}
+
+/// Removes what sled 0.34.7 was killed in the middle of writing, which it would take for damage
+/// (`Corruption { at: None }`): a snapshot under its temporary name, which sled counts among the
+/// finished ones though the one before it and the log still hold everything; and, of a store with
+/// nothing in it yet, the settings, which it writes in place.
+fn clear_unfinished(dir: &Path, empty: bool) -> io::Result<()> {
+    let files = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let (path, name) = file.map(|file| (file.path(), file.file_name()))?;
+        let name = name.to_string_lossy();
+        let unfinished = name.starts_with("snap.") && name.ends_with(".generating");
+        if unfinished || (empty && name == "conf") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes names created in or removed from `dir` durable.
@@ -336,6 +363,60 @@ mod tests {
     }
 
     #[test]
+    fn a_store_opens_whatever_part_of_a_snapshot_a_killed_process_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), 1).unwrap();
+        let table = store.table("people").unwrap();
+        table.put(b"a", &"Ada").unwrap();
+        store.commit_now().unwrap();
+        drop((table, store));
+        // Opened once more, so that there is a whole snapshot to take a part of.
+        drop(open(dir.path(), 1).unwrap());
+        let files = fs::read_dir(dir.path().join("store")).unwrap();
+        let whole = files
+            .map(|file| file.unwrap().path())
+            .find(|path| path.to_string_lossy().contains("snap."))
+            .unwrap();
+        let bytes = fs::read(&whole).unwrap();
+        for length in 0..=bytes.len() {
+            let part = dir.path().join("store/snap.00FFFFFFFFFFFFFF.generating");
+            fs::write(&part, &bytes[..length]).unwrap();
+            let store = open(dir.path(), 1).unwrap();
+            let table = store.table("people").unwrap();
+            assert_eq!(table.load::<String>(b"a").unwrap().unwrap(), "Ada");
+            assert!(!part.exists());
+        }
+    }
+
+    #[test]
+    fn a_store_opens_whatever_part_of_its_settings_a_killed_process_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path(), 1).unwrap());
+        let whole = fs::read(dir.path().join("store/conf")).unwrap();
+        for length in 0..whole.len() {
+            for started in [false, true] {
+                let dir = tempfile::tempdir().unwrap();
+                fs::create_dir_all(dir.path().join("store/blobs")).unwrap();
+                fs::write(dir.path().join("store/conf"), &whole[..length]).unwrap();
+                if started {
+                    fs::write(dir.path().join("store/db"), b"").unwrap();
+                }
+                open(dir.path(), 1).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn settings_damaged_in_a_store_with_something_in_it_are_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path(), 1).unwrap());
+        let conf = dir.path().join("store/conf");
+        let whole = fs::read(&conf).unwrap();
+        fs::write(&conf, &whole[..whole.len() - 4]).unwrap();
+        assert!(matches!(open(dir.path(), 1), Err(Error::Sled(_))));
+    }
+
+    #[test]
     fn a_value_moved_to_another_key_does_not_open() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path(), 1).unwrap();
@@ -354,10 +435,10 @@ mod tests {
         let name = store.name("person", &[b"999 000 1235"]);
         table.put(&name, "Witting, Catina 9990001235").unwrap();
         store.commit_now().unwrap();
-        for file in std::fs::read_dir(dir.path().join("store")).unwrap() {
+        for file in fs::read_dir(dir.path().join("store")).unwrap() {
             let path = file.unwrap().path();
             if path.is_file() {
-                let bytes = std::fs::read(&path).unwrap();
+                let bytes = fs::read(&path).unwrap();
                 for word in [&b"Witting"[..], b"9990001235", b"999 000"] {
                     assert!(!bytes.windows(word.len()).any(|w| w == word), "{path:?}");
                 }

@@ -26,6 +26,7 @@ pub mod reports;
 pub mod reviews;
 pub mod roster;
 pub mod stewards;
+pub mod stopping;
 pub mod withholding;
 
 /// The version of this conversation; a node refuses others by name.
@@ -127,6 +128,12 @@ requests! {
     Mask(withholding::Mask) -> withholding::Masked,
     /// Who and what is withheld.
     ListWithheld(withholding::ListWithheld) -> withholding::WithheldReport,
+    /// Show no more of something.
+    Stop(stopping::Stop) -> stopping::Stopped,
+    /// Show it again.
+    Resume(stopping::Resume) -> stopping::Standing,
+    /// Which stops stand.
+    ListStops(stopping::ListStops) -> stopping::StopsReport,
     /// Import files.
     Import(import::Import) -> import::ImportReport,
     /// What of a peer's lies here unopened.

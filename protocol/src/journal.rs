@@ -476,6 +476,23 @@ pub enum Act {
         /// Hash of our signed notice.
         notice: Hash,
     },
+    /// An operator stopped showing something, or lets it be shown again.
+    Stop {
+        /// Who.
+        user: User,
+        /// The number of the stop.
+        number: u64,
+        /// To whom; none: to anybody.
+        peer: Option<OdsCode>,
+        /// What; none: anything.
+        category: Option<Category>,
+        /// Of whom; none: of anybody.
+        person: Option<Commitment>,
+        /// Why, without patient data.
+        reason: String,
+        /// Whether it is stopped from now on, not shown again.
+        stopped: bool,
+    },
 }
 
 /// Where the chain stood at the end of a day. One a day, made when the first entry of a later day

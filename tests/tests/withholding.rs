@@ -161,7 +161,7 @@ async fn ask(asker: &Node, holder: &Node, plan: Plan) -> Seen {
                 }
                 Output::Load(Load::Prepare { .. }) => {
                     let nothing = Prepared::Nothing(String::new());
-                    inputs.push_back(Input::Loaded(Fact::Prepared(nothing)));
+                    inputs.push_back(Input::Loaded(Fact::Prepared(nothing, BTreeSet::new())));
                 }
                 Output::Load(_) => inputs.push_back(Input::Loaded(Fact::Examined(true))),
                 Output::Close(ended) => {

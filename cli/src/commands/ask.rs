@@ -121,7 +121,7 @@ fn show(page: &mut Page, report: &AskReport) {
     let rows = rows.collect();
     page.table(&head, rows);
     for peer in &report.peers {
-        if peer.received.is_empty() && peer.shown.is_empty() && peer.why.is_none() {
+        if is_plain(peer) {
             continue;
         }
         page.gap();
@@ -129,6 +129,9 @@ fn show(page: &mut Page, report: &AskReport) {
         let mut fields = Vec::new();
         if let Some(why) = &peer.why {
             fields.push(("  why", why.clone()));
+        }
+        if !peer.stopped.is_empty() {
+            fields.push(("  not shown", stopped(&peer.stopped)));
         }
         if !peer.received.is_empty() {
             fields.push(("  received", by_category(&peer.received)));
@@ -159,6 +162,21 @@ fn show(page: &mut Page, report: &AskReport) {
         page.line("Not matched yet: `fairshare match` finds whom both hold; then ask again.");
     }
     page.line(completeness::of_asking(report.now, &report.completeness));
+}
+
+/// Whether the table says all there is to say.
+fn is_plain(peer: &AskedPeer) -> bool {
+    let nothing = peer.received.is_empty() && peer.shown.is_empty();
+    nothing && peer.why.is_none() && peer.stopped.is_empty()
+}
+
+/// What is missing because somebody there decided so: not "none".
+fn stopped(categories: &[Category]) -> String {
+    let each: Vec<_> = categories.iter().map(ToString::to_string).collect();
+    format!(
+        "{}: stopped by an operator there; there may be some, ring them",
+        each.join(", ")
+    )
 }
 
 fn row(page: &Page, now: Timestamp, peer: &AskedPeer) -> Vec<String> {

@@ -81,6 +81,7 @@ fn show(page: &mut Page, peer: &PeerReport) {
             "last exchange",
             peer.last_exchange.map_or_else(never, |at| ago(now, at)),
         ),
+        ("stops", stops(&peer.stops)),
         ("answers", answers(peer)),
         ("ladder", ladder(peer)),
     ]);
@@ -94,6 +95,18 @@ fn show(page: &mut Page, peer: &PeerReport) {
         let rows = rows.map(|error| vec![ago(now, error.at), error.what.clone()]);
         page.table(&["WHEN", "ERROR"], rows.collect());
     }
+}
+
+/// What is not shown to it by an operator's word.
+fn stops(numbers: &[u64]) -> String {
+    if numbers.is_empty() {
+        return "nothing is stopped".to_owned();
+    }
+    let each: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+    format!(
+        "{}: `fairshare stops` says what is not shown",
+        each.join(", ")
+    )
 }
 
 /// How the two answer each other, in words.

@@ -98,6 +98,7 @@ fn show(page: &mut Page, report: &StatusReport) {
             "last exchange",
             report.last_exchange.map_or_else(never, |at| ago(now, at)),
         ),
+        ("stops", stops(report.stops)),
         ("accounts", accounts(&report.accounts)),
         ("reviews", reviews),
         (
@@ -119,6 +120,17 @@ fn show(page: &mut Page, report: &StatusReport) {
         let fact = page.tone(Tone::Bad, &problem.fact);
         page.line(format_args!("! {fact}"));
         page.line(format_args!("  try: {}", problem.remedy));
+    }
+}
+
+/// How much is not shown by an operator's word, in words.
+fn stops(number: u64) -> String {
+    match number {
+        0 => "nothing is stopped".to_owned(),
+        n => format!(
+            "{} stand: `fairshare stops` says what is not shown",
+            count(n)
+        ),
     }
 }
 

@@ -170,6 +170,8 @@ fn said(answer: &WhoSawReport, sight: &Sight) -> (String, String) {
         Seen::WrongPerson => theirs("showed us somebody else: in quarantine".into()),
         Seen::Failed(why) => theirs(format!("exchange failed: {why}")),
         Seen::Withheld(why) => ours(&format!("withheld the person: {why}")),
+        Seen::Stopped(why) => ours(&format!("stopped showing: {why}")),
+        Seen::Resumed(why) => ours(&format!("resumed showing: {why}")),
         Seen::Released(why) => ours(&format!("withheld the person no more: {why}")),
         Seen::Filed(why) => ours(&format!("filed what {member} had shown: {why}")),
         Seen::Erased(why) => match sight.user {

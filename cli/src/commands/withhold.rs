@@ -269,7 +269,7 @@ fn closed(page: &Page, one: &ClosedService) -> Vec<String> {
     vec![one.service.to_string(), state, codes]
 }
 
-fn local(text: &str) -> Result<Whom, Failure> {
+pub(super) fn local(text: &str) -> Result<Whom, Failure> {
     text.parse().map(Whom::Local).map_err(|_| {
         let fact = "not the id of a Patient";
         Failure::new(WRONG, fact, "give it as it was imported")

@@ -239,6 +239,7 @@ fn not_asked(peer: &FindPeer) -> AskedPeer {
         kind: peer.kind,
         state,
         why: None,
+        stopped: Vec::new(),
         exchange: None,
         received: Counts::new(),
         shown: Counts::new(),
@@ -324,5 +325,6 @@ fn fill(report: &mut AskedPeer, ended: Ended) {
     report.received = ended.received.into_iter().collect();
     report.shown = ended.shown.into_iter().collect();
     report.acknowledged = ended.acknowledged;
+    report.stopped = ended.stopped.into_iter().collect();
     report.other_terms = ended.other_terms.is_some();
 }

@@ -250,6 +250,21 @@ fn sight(
             };
             person
         }
+        Act::Stop {
+            user,
+            peer,
+            person,
+            reason,
+            stopped,
+            ..
+        } => {
+            (sight.member, sight.user) = (peer.unwrap_or(sight.member), Some(user));
+            sight.what = match stopped {
+                true => Seen::Stopped(reason),
+                false => Seen::Resumed(reason),
+            };
+            person?
+        }
         Act::Reviewed {
             user,
             exchange,

@@ -260,16 +260,16 @@ fn person(node: &Node, entry: &Entry) -> Result<WithheldPerson, crate::store::Er
 }
 
 /// Whom it is about.
-struct Found {
+pub(super) struct Found {
     /// The key that names them.
-    key: Option<IndexKey>,
+    pub(super) key: Option<IndexKey>,
     /// Everybody held here whom it finds.
-    people: Vec<PersonId>,
+    pub(super) people: Vec<PersonId>,
     /// Of whom the journal is to tell. Somebody not held is named as a look for them is.
-    named: PersonId,
+    pub(super) named: PersonId,
 }
 
-fn find(node: &Node, whom: &Whom) -> Result<Found, Failure> {
+pub(super) fn find(node: &Node, whom: &Whom) -> Result<Found, Failure> {
     match whom {
         Whom::Person(key) => {
             let people = node.records.people_by_key(key);

@@ -1,13 +1,16 @@
 //! Exchanges: this node's part in [`fairshare_protocol::exchange`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fairshare_protocol::category::Category;
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::exchange::ask::{
     Ask, Case, Ended, Fact, Fault, Load, NoticeCase, Pair, Plan, Prepared, Save, Telling,
 };
 use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode};
+use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_protocol::roster::Roster;
 use fairshare_protocol::wire;
@@ -80,6 +83,12 @@ pub(super) async fn tell(
     frames: Frames,
 ) -> Result<Ended, Error> {
     let mut asking = Asking::new(node, pair.peer.clone());
+    asking.person = Some(telling.subject.key);
+    asking.categories = bundle
+        .counts
+        .iter()
+        .map(|(category, _)| *category)
+        .collect();
     asking.bundle = Some(Ahead::new(bundle));
     asking.due = Some(due);
     let places = (&node.journal, &node.store);
@@ -186,6 +195,9 @@ struct Asking {
     node: Arc<Node>,
     peer: OdsCode,
     bundle: Option<Ahead>,
+    /// Whom it is about, and what is in it.
+    person: Option<IndexKey>,
+    categories: BTreeSet<Category>,
     /// The last import in it.
     upto: u64,
     /// The notice that is being told.
@@ -200,6 +212,8 @@ impl Asking {
             node: Arc::clone(node),
             peer,
             bundle: None,
+            person: None,
+            categories: BTreeSet::new(),
             upto: 0,
             due: None,
             spool: None,
@@ -218,8 +232,27 @@ impl Asking {
         Ok(Case {
             subject: found.map(|key| linked(&self.node, key)).transpose()?,
             earlier: self.node.exchanges.executed(exchange)?,
-            stopped: false,
         })
+    }
+
+    /// What an operator stopped showing to the peer of this person.
+    fn stopped(&self, person: &IndexKey) -> Result<BTreeSet<Category>, Error> {
+        let people = self.node.records.people_by_key(person)?;
+        Ok(self.node.stops.of(&self.peer, person, &people))
+    }
+
+    /// Whether an operator stopped, meanwhile, showing what is in the bundle. A chunk that was read
+    /// ahead of it does not leave either.
+    fn is_stopped(&self) -> Result<bool, Error> {
+        if self.node.stops.count() == 0 {
+            return Ok(false);
+        }
+        let Some(person) = &self.person else {
+            return Ok(false);
+        };
+        let stopped = self.stopped(person)?;
+        let whole = stopped.len() == Category::ALL.len();
+        Ok(whole || !stopped.is_disjoint(&self.categories))
     }
 
     /// The spooled bundle, whole and durable.
@@ -345,28 +378,38 @@ impl Effects<Ask> for Asking {
                 subject,
                 categories,
             } => {
+                let stopped = self.stopped(&subject.key)?;
+                self.person = Some(subject.key);
+                let stopped = &stopped & &categories;
+                let categories = &categories - &stopped;
+                if categories.is_empty() && !stopped.is_empty() {
+                    return Ok(Fact::Prepared(Prepared::Stopped, stopped));
+                }
                 self.upto = self.node.records.visible();
                 let node = Arc::clone(&self.node);
                 let ready = move || showing::prepare(&node, &subject.key, &categories);
                 let began = Instant::now();
-                match spawn_blocking(ready).await? {
+                let prepared = match spawn_blocking(ready).await? {
                     Ok(Ok(bundle)) => {
                         let (counts, length) = (bundle.counts.clone(), bundle.length);
                         self.bundle = Some(Ahead::new(bundle));
-                        Fact::Prepared(Prepared::Bundle { counts, length })
+                        self.categories = counts.iter().map(|(category, _)| *category).collect();
+                        Prepared::Bundle { counts, length }
                     }
                     Ok(Err(why)) => {
                         let steps = began.elapsed().as_nanos() / QUIET.as_nanos() + 1;
                         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
                         sleep_until((began + QUIET.saturating_mul(steps)).into()).await;
-                        Fact::Prepared(Prepared::Nothing(why))
+                        Prepared::Nothing(why)
                     }
                     Err(error) => {
                         tracing::error!(%error, "a bundle could not be made");
-                        Fact::Prepared(Prepared::Unavailable(error.to_string()))
+                        Prepared::Unavailable(error.to_string())
                     }
-                }
+                };
+                Fact::Prepared(prepared, stopped)
             }
+            Load::Chunk if self.is_stopped()? => Fact::Stopped,
             Load::Chunk => {
                 let missing = Error::Broken("a chunk of no bundle was asked for");
                 Fact::Chunk(self.bundle.as_mut().ok_or(missing)?.chunk().await?)

@@ -24,6 +24,7 @@ use crate::store::notices::{Due, Left};
 const EVERY: Duration = Duration::from_secs(60);
 /// Why a notice waits.
 const NOT_CONNECTED: &str = "not connected";
+const STOPPED: &str = "showing to it is stopped here: `fairshare stops` says why";
 const NOT_LINKED: &str = "not linked with it: match again, or tell it by telephone";
 const NOT_INDEXED: &str = "the person is in the index no longer: tell it by telephone";
 
@@ -184,6 +185,11 @@ async fn tell(
     };
     let upto = node.records.visible();
     let flows = flows(&pair.terms, node.code(), peer);
+    let people = node.records.people_by_key(&key)?;
+    // All of it, or none: what is left out would never be told.
+    if !node.stops.of(peer, &key, &people).is_disjoint(&flows) {
+        return no(due, STOPPED);
+    }
     let here = Arc::clone(node);
     let prepare = move || showing::prepare_notice(&here, &key, &holding, &flows);
     let bundle = match spawn_blocking(prepare).await?? {

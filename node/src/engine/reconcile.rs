@@ -12,8 +12,9 @@ use fairshare_protocol::exchange::ask::Pair;
 use fairshare_protocol::exchange::reconcile::frame::Why;
 use fairshare_protocol::exchange::reconcile::{End, Ended, Reconcile, Totals, stopped};
 use fairshare_protocol::ids::{OdsCode, PublicKey, RoundId};
+use fairshare_protocol::journal::Act;
 use fairshare_protocol::wire;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use self::effects::Rounding;
@@ -52,7 +53,7 @@ pub struct Going {
     people: AtomicU32,
     given: AtomicU32,
     taken: AtomicU32,
-    cancelled: Notify,
+    cancelled: watch::Sender<Option<Why>>,
 }
 
 impl Going {
@@ -62,8 +63,20 @@ impl Going {
             people: AtomicU32::new(0),
             given: AtomicU32::new(0),
             taken: AtomicU32::new(0),
-            cancelled: Notify::new(),
+            cancelled: watch::Sender::new(None),
         }
+    }
+
+    /// Ends the round for this reason, if it has not ended.
+    fn call_off(&self, why: Why) {
+        self.cancelled.send_replace(Some(why));
+    }
+
+    /// Comes back when the round is called off, with the reason.
+    async fn called_off(&self) -> Why {
+        let mut told = self.cancelled.subscribe();
+        let why = told.wait_for(Option::is_some).await.ok();
+        why.and_then(|why| *why).unwrap_or(Why::Cancelled)
     }
 
     /// How many people the round is about, how many keys of ours left, and how many bundles of the
@@ -92,9 +105,22 @@ impl Reconciling {
     pub fn cancel(&self, peer: &OdsCode) -> bool {
         let going = self.with(peer);
         if let Some(going) = &going {
-            going.cancelled.notify_one();
+            going.call_off(Why::Cancelled);
         }
         going.is_some()
+    }
+
+    /// Ends the rounds under way with every member that is `meant`, for something is stopped that may
+    /// be in them; gives whom they were with.
+    pub fn stop(&self, meant: impl Fn(&OdsCode) -> bool) -> Vec<OdsCode> {
+        let all = self.going.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = all.iter().filter(|(peer, _)| meant(peer));
+        stopped
+            .map(|(peer, going)| {
+                going.call_off(Why::Stopped);
+                peer.clone()
+            })
+            .collect()
     }
 
     fn enter(&self, peer: &OdsCode, proposed: bool) -> Guard<'_> {
@@ -136,6 +162,9 @@ pub enum Error {
         "a round with {0} is under way; wait until it is over, or call it off: `fairshare reconcile {0} --call-off`"
     )]
     Busy(OdsCode),
+    /// An operator here stopped showing.
+    #[error("showing to {0} is stopped here, and so are rounds; `fairshare stops` says why")]
+    Stopped(OdsCode),
     /// The ladder says so.
     #[error(
         "the bulk lane with {0} is paused until requests are answered again; `fairshare standing {0}` says why"
@@ -209,6 +238,9 @@ async fn once(node: &Arc<Node>, peer: &OdsCode, going: &Arc<Going>) -> Result<En
     let pair = asking::pair(node, &roster, peer).map_err(Error::NoTerms)?;
     let network = node.network().ok_or(Error::NoNetwork)?;
     node.reserve.spare().map_err(Broken::from)?;
+    if node.stops.rounds(peer) {
+        return Err(Error::Stopped(peer.clone()));
+    }
     if standing::paused(node, peer)
         .map_err(Broken::from)?
         .is_some()
@@ -267,6 +299,16 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, mut frames: Frames) -> Result<
         let turn = node.reconciling.turns.with(&peer);
         let _turn = turn.lock().await;
         let guard = node.reconciling.enter(&peer, false);
+        // Only now: whoever stops it from here on calls it off.
+        if node.stops.rounds(&peer) {
+            let refused = Act::Refused {
+                peer: Some(peer.clone()),
+                what: format!("a round: {}", Why::Stopped),
+            };
+            node.record([refused]).await.map_err(Broken::from)?;
+            last_word(&mut frames, &stopped(Why::Stopped)).await;
+            return Err(Error::Stopped(peer.clone()));
+        }
         let going = Arc::clone(&guard.going);
         let effects = Arc::new(Rounding::new(node, peer.clone(), going));
         let machine = Reconcile::answer(pair);

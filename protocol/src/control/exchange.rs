@@ -57,6 +57,8 @@ pub struct AskedPeer {
     pub state: AskState,
     /// Why, where that needs words: the refusal's code, or what went wrong.
     pub why: Option<String>,
+    /// What it left out because its operator stopped showing it; that none of it came says nothing.
+    pub stopped: Vec<Category>,
     /// The exchange, if there was one.
     pub exchange: Option<ExchangeId>,
     /// Records received and filed.
@@ -380,6 +382,10 @@ pub enum Seen {
     Withheld(String),
     /// The person was withheld no more, for this reason.
     Released(String),
+    /// An operator stopped showing records of the person.
+    Stopped(String),
+    /// An operator lets them be shown again.
+    Resumed(String),
     /// Somebody here closed the review of an emergency with that member, and found this.
     Reviewed(String),
 }

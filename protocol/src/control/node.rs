@@ -42,6 +42,8 @@ pub struct StatusReport {
     pub journal: JournalState,
     /// When it last exchanged with anybody, either way.
     pub last_exchange: Option<Timestamp>,
+    /// Stops that stand: what an operator no longer lets be shown.
+    pub stops: u64,
     /// How the accounts with its peers stand.
     pub accounts: Accounts,
     /// The reviews of emergencies.
@@ -189,6 +191,8 @@ pub struct PeerReport {
     pub coverage: Option<Coverage>,
     /// When we last exchanged, either way.
     pub last_exchange: Option<Timestamp>,
+    /// Numbers of the stops that keep something from it.
+    pub stops: Vec<u64>,
     /// The account with it; none if nothing was entered yet.
     pub account: Option<AccountState>,
     /// The latest errors, newest first.

@@ -1,8 +1,10 @@
 //! The answer, the receipt, and the codes of refusal.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::category::words;
+use crate::category::{Category, words};
 use crate::ids::{ExchangeId, Hash, OdsCode};
 use crate::statement::Body;
 use crate::time::Timestamp;
@@ -19,7 +21,7 @@ words! {
         NotInBestInterests = "not-in-best-interests",
         /// Cannot reasonably be done now.
         NotReasonablyAble = "not-reasonably-able",
-        /// The holder's operator stopped showing to this requester.
+        /// The holder's operator stopped showing all of what was asked.
         Stopped = "stopped",
         /// The handle is not one of the holder's own proven links: match again.
         NotLinked = "not-linked",
@@ -54,6 +56,9 @@ pub struct Answer {
     pub in_return: bool,
     /// What is said.
     pub reply: Reply,
+    /// What of the categories wanted is left out because an operator stopped showing it: that there
+    /// is none of it here says nothing. Empty in a refusal.
+    pub stopped: BTreeSet<Category>,
     /// The terms the reply was given under: the replier's own, current ones.
     pub terms: Hash,
     /// When.

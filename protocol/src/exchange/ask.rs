@@ -104,6 +104,8 @@ pub struct Ended {
     pub exchange: Option<ExchangeId>,
     /// What the holder replied.
     pub reply: Option<Reply>,
+    /// What the holder left out of its reply because its operator stopped showing it.
+    pub stopped: BTreeSet<Category>,
     /// The terms the holder replied under, if they are not those the requester knew.
     pub other_terms: Option<Hash>,
     /// Records received and filed, of each category.
@@ -148,6 +150,9 @@ pub enum Fault {
     /// Larger than this node takes.
     #[error("the bundle is larger than this node's limit")]
     TooLarge,
+    /// An operator stopped it.
+    #[error("stopped by an operator")]
+    Stopped,
     /// The node could not do its part.
     #[error("this node could not do its part")]
     Ours,
@@ -249,12 +254,13 @@ impl Ask {
             (State::Casing(casing), Input::Loaded(Fact::Case(case))) => {
                 self.decide(*casing, case, now)
             }
-            (State::Preparing(preparing), Input::Loaded(Fact::Prepared(prepared))) => {
-                self.prepared(*preparing, prepared, now, rng)
+            (State::Preparing(preparing), Input::Loaded(Fact::Prepared(prepared, stopped))) => {
+                self.prepared(*preparing, (prepared, stopped), now, rng)
             }
             (State::Showing(showing), Input::Loaded(Fact::Chunk(chunk))) => {
                 self.show_chunk(*showing, chunk)
             }
+            (State::Showing(_), Input::Loaded(Fact::Stopped)) => Err(Fault::Stopped),
             (State::Examining(examining), Input::Loaded(Fact::Examined(ours))) => {
                 self.examined(*examining, ours, now)
             }

@@ -158,9 +158,8 @@ impl Reconcile {
                     _ => Err(Fault::Ours.into()),
                 }
             }
-            (state, Input::Loaded(Fact::Cancelled)) => {
+            (state, Input::Loaded(Fact::Cancelled(why))) => {
                 let by_peer = false;
-                let why = Why::Cancelled;
                 self.leave(state, End::Stopped { why, by_peer }, now, out)
             }
             (state, Input::Loaded(fact)) => self.loaded(state, fact, now, rng, out),

@@ -12,7 +12,7 @@ use fairshare_protocol::exchange::reconcile::frame::Why;
 use fairshare_protocol::exchange::reconcile::orders::{Fact, Given, Kept, Load, Round, Save};
 use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode, PersonId, RoundId};
 use fairshare_protocol::index::key::IndexKey;
-use fairshare_protocol::limits::BUNDLE_CHUNK;
+use fairshare_protocol::limits::{BUNDLE_CHUNK, CLOCK_SKEW};
 use fairshare_protocol::statement::Signed;
 use tokio::task::spawn_blocking;
 
@@ -93,6 +93,12 @@ impl Rounding {
     /// All that is kept of a round; what comes next follows it in the spool.
     pub(super) async fn recall(self: &Arc<Self>, row: Row) -> Result<Kept, Error> {
         let this = Arc::clone(self);
+        // What is sealed already may be what was stopped since; the peer's clock may be ahead.
+        if let Some(stopped) = self.node.stops.last(&self.peer)
+            && stopped + CLOCK_SKEW >= row.round.at
+        {
+            self.going.call_off(Why::Stopped);
+        }
         spawn_blocking(move || {
             let kept = this.node.rounds.kept(&row)?;
             let mut spool = this.node.store.blobs().open_spool(&row.spool)?;
@@ -253,10 +259,7 @@ impl Parallel<Reconcile> for Rounding {
     async fn load(self: Arc<Self>, load: Load) -> Result<Fact, Error> {
         let this = Arc::clone(&self);
         match load {
-            Load::Cancellation => {
-                self.going.cancelled.notified().await;
-                Ok(Fact::Cancelled)
-            }
+            Load::Cancellation => Ok(Fact::Cancelled(self.going.called_off().await)),
             Load::People(match_id) => spawn_blocking(move || this.people(&match_id)).await?,
             Load::Recall(round) => {
                 let row = self.node.rounds.round(&round)?;

@@ -61,12 +61,13 @@ pub fn active(node: &Node, peer: &OdsCode, match_id: &MatchId) -> Result<Active,
     let since = day_of(since).expose();
     let on_list = node.config.kind == MemberKind::GpPractice;
     let people = linked.par_iter().map(|(handle, person)| {
-        let active = is_active(node, person, on_list, &since)?;
-        if !active {
+        let ids = node.records.people_by_key(person)?;
+        let stopped = !node.stops.of(peer, person, &ids).is_empty();
+        if stopped || !is_active(node, person, on_list, &since)? {
             return Ok(None);
         }
         let mut newest = 0;
-        for id in node.records.people_by_key(person)? {
+        for id in ids {
             newest = newest.max(node.records.newest_of(&id)?);
         }
         Ok(Some((*handle, newest > node.rounds.shown(peer, person)?)))

@@ -1,10 +1,12 @@
 //! What the holder does: take a request, decide by its offer, answer at once.
 
+use std::collections::BTreeSet;
+
 use rand_core::CryptoRng;
 
 use super::transfer::Showing;
 use super::{About, Ask, Case, Fault, Load, Prepared, Role, Save, State, Step, keep, kind};
-use crate::category::Purpose;
+use crate::category::{Category, Purpose};
 use crate::conversation::Output;
 use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::{RefusalCode, Reply};
@@ -87,16 +89,14 @@ impl Ask {
         Ok((state, review.into_iter().chain(out).collect()))
     }
 
-    /// The decision: by the link, the operator's stop and the offers, and by nothing else.
+    /// The decision: by the link and the offers; by the operator's stop when a bundle is to
+    /// be made; and by nothing else.
     fn judge(&mut self, casing: Casing, case: &Case, now: Timestamp) -> Step {
         let request = &casing.request;
         let Some(subject) = case.subject else {
             return self.refuse(&casing, None, RefusalCode::NotLinked, now);
         };
         let person = Some(subject.commitment);
-        if case.stopped {
-            return self.refuse(&casing, person, RefusalCode::Stopped, now);
-        }
         let (me, peer) = (&self.pair.me, &self.pair.peer);
         let terms = &self.pair.terms;
         let categories = match terms.grant(me, peer, request.purpose, &request.categories) {
@@ -159,7 +159,7 @@ impl Ask {
         let reply = Reply::Refused(code);
         let wanted = casing.request.categories.clone();
         self.account = Some(Account::asked(&casing.request, request, wanted));
-        let (answer, kept) = self.reply(exchange, request, reply, now);
+        let (answer, kept) = self.reply(exchange, request, (reply, BTreeSet::new()), now);
         self.ended.reply = Some(reply);
         let mut out = vec![keep(exchange, kind::REQUEST, &casing.signed), kept];
         out.extend(self.account(Stage::Over));
@@ -190,7 +190,7 @@ impl Ask {
     pub(super) fn prepared(
         &mut self,
         preparing: Preparing,
-        prepared: Prepared,
+        (prepared, stopped): (Prepared, BTreeSet<Category>),
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Step {
@@ -206,16 +206,21 @@ impl Ask {
             }
             Prepared::Bundle { counts, length } => (Reply::Delivered, None, Some((counts, length))),
             Prepared::Nothing(why) => (Reply::NothingToShow, Some(why), None),
+            Prepared::Stopped => (Reply::Refused(RefusalCode::Stopped), None, None),
             Prepared::Unavailable(why) => (
                 Reply::Refused(RefusalCode::NotReasonablyAble),
                 Some(why),
                 None,
             ),
         };
-        if self.role == Role::Requester && ready.is_none() {
-            return self.return_nothing(&about, now);
+        let refused = matches!(reply, Reply::Refused(_));
+        let stopped = if refused { BTreeSet::new() } else { stopped };
+        let by_stop = reply == Reply::Refused(RefusalCode::Stopped);
+        if self.role == Role::Requester && ready.is_none() && !by_stop {
+            return self.return_nothing(&about, stopped, now);
         }
-        let (answer, kept) = self.reply(about.exchange, about.request, reply, now);
+        let said = (reply, stopped);
+        let (answer, kept) = self.reply(about.exchange, about.request, said, now);
         let outcome = match (&ready, reply) {
             (Some((counts, _)), _) => Outcome::Delivered(counts.clone()),
             (None, Reply::Refused(code)) => Outcome::Refused(code.to_string()),

@@ -198,7 +198,12 @@ impl Ask {
         let kept = keep(notice.exchange, kind::NOTICE, &signed);
         let Some(subject) = case.subject else {
             let reply = Reply::Refused(RefusalCode::NotLinked);
-            let (answer, keeping) = self.reply(notice.exchange, signed.hash(), reply, now);
+            let (answer, keeping) = self.reply(
+                notice.exchange,
+                signed.hash(),
+                (reply, Default::default()),
+                now,
+            );
             let out = vec![
                 kept,
                 keeping,

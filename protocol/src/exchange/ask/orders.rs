@@ -133,10 +133,13 @@ pub enum Fact {
     Case(Case),
     /// Answers [`Load::Notice`].
     Notice(NoticeCase),
-    /// Answers [`Load::Prepare`].
-    Prepared(Prepared),
+    /// Answers [`Load::Prepare`]: what is ready, and what of the categories an operator stopped
+    /// showing.
+    Prepared(Prepared, BTreeSet<Category>),
     /// Answers [`Load::Chunk`].
     Chunk(Roomy),
+    /// Answers [`Load::Chunk`] once an operator stopped showing what is in the bundle.
+    Stopped,
     /// Answers [`Load::Examine`].
     Examined(bool),
 }
@@ -148,8 +151,6 @@ pub struct Case {
     pub subject: Option<Subject>,
     /// The answer given before to this exchange id, and the hash of the request it answered.
     pub earlier: Option<(Hash, Signed<Answer>)>,
-    /// Whether the operator stopped showing to this peer.
-    pub stopped: bool,
 }
 
 /// A bundle ready to be shown, or why there is none.
@@ -164,6 +165,8 @@ pub enum Prepared {
     },
     /// There is nothing to show; why stands in the journal only.
     Nothing(String),
+    /// An operator stopped showing all of what may be in it.
+    Stopped,
     /// It cannot be made just now; why stands in the journal only.
     Unavailable(String),
 }

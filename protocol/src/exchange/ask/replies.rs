@@ -1,7 +1,10 @@
 //! Replies and receipts: the same for both roles.
 
+use std::collections::BTreeSet;
+
 use super::transfer::Taking;
 use super::{About, Ask, Fault, Role, State, Step, keep, kind};
+use crate::category::Category;
 use crate::codec;
 use crate::conversation::Output;
 use crate::exchange::account::Stage;
@@ -18,7 +21,7 @@ impl Ask {
         &mut self,
         exchange: ExchangeId,
         request: Hash,
-        reply: Reply,
+        (reply, stopped): (Reply, BTreeSet<Category>),
         now: Timestamp,
     ) -> (Signed<Answer>, Output<Self>) {
         let answer = Answer {
@@ -28,6 +31,7 @@ impl Ask {
             to: self.pair.peer.clone(),
             in_return: self.role == Role::Requester,
             reply,
+            stopped,
             terms: self.pair.terms.hash(),
             at: now,
         };
@@ -60,6 +64,7 @@ impl Ask {
         }
         if !in_return {
             self.ended.reply = Some(answer.reply);
+            self.ended.stopped = answer.stopped;
             self.ended.other_terms =
                 (answer.terms != self.pair.terms.hash()).then_some(answer.terms);
         }

@@ -1,9 +1,12 @@
 //! What only the requester does: ask, and show in return.
 
+use std::collections::BTreeSet;
+
 use rand_core::CryptoRng;
 
 use super::holder::Preparing;
 use super::{About, Ask, Fault, Load, Plan, Save, State, Step, keep, kind};
+use crate::category::Category;
 use crate::codec;
 use crate::conversation::Output;
 use crate::crypto::seal;
@@ -77,7 +80,7 @@ impl Ask {
         let categories = if terms.shows_in_return(&self.pair.me) {
             terms.flows(&self.pair.me, &self.pair.peer, about.purpose)
         } else {
-            std::collections::BTreeSet::new()
+            BTreeSet::new()
         };
         let load = Load::Prepare {
             subject: about.subject,
@@ -91,8 +94,14 @@ impl Ask {
     }
 
     /// There is nothing to show in return: say so, and the exchange is over.
-    pub(super) fn return_nothing(&mut self, about: &About, now: Timestamp) -> Step {
-        let (answer, keep) = self.reply(about.exchange, about.request, Reply::NothingToShow, now);
+    pub(super) fn return_nothing(
+        &mut self,
+        about: &About,
+        stopped: BTreeSet<Category>,
+        now: Timestamp,
+    ) -> Step {
+        let nothing = (Reply::NothingToShow, stopped);
+        let (answer, keep) = self.reply(about.exchange, about.request, nothing, now);
         let mut out = vec![keep];
         out.extend(self.account(Stage::Over));
         out.extend([

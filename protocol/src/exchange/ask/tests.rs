@@ -35,7 +35,9 @@ struct Side {
     machine: Ask,
     own: Option<Vec<u8>>,
     link: bool,
-    stopped: bool,
+    stopped: BTreeSet<Category>,
+    /// After so many chunks an operator stops it.
+    stop_after: Option<u32>,
     executed: BTreeMap<ExchangeId, (Hash, Signed<Answer>)>,
     heard: BTreeMap<ExchangeId, Signed<Receipt>>,
     shown: Vec<Hash>,
@@ -57,7 +59,8 @@ impl Side {
             machine,
             own: body.map(<[u8]>::to_vec),
             link: true,
-            stopped: false,
+            stopped: BTreeSet::new(),
+            stop_after: None,
             executed: BTreeMap::new(),
             heard: BTreeMap::new(),
             shown: vec![],
@@ -122,7 +125,6 @@ impl Side {
             Load::Case { exchange, .. } => Fact::Case(Case {
                 subject: self.link.then(|| person("9990001235")),
                 earlier: self.executed.get(&exchange).cloned(),
-                stopped: self.stopped,
             }),
             Load::Notice { exchange, .. } => Fact::Notice(NoticeCase {
                 subject: self.link.then(|| person("9990001235")),
@@ -131,8 +133,18 @@ impl Side {
             Load::Prepare {
                 subject,
                 categories,
-            } => Fact::Prepared(self.prepare(subject, &categories)),
+            } => {
+                let stopped = &categories & &self.stopped;
+                let left = &categories - &stopped;
+                let prepared = match left.is_empty() && !stopped.is_empty() {
+                    true => Prepared::Stopped,
+                    false => self.prepare(subject, &left),
+                };
+                Fact::Prepared(prepared, stopped)
+            }
+            Load::Chunk if self.stop_after == Some(0) => Fact::Stopped,
             Load::Chunk => {
+                self.stop_after = self.stop_after.map(|left| left - 1);
                 let size = self.plain.len().min(BUNDLE_CHUNK);
                 Fact::Chunk(self.plain.drain(..size).collect())
             }
@@ -168,6 +180,10 @@ impl Side {
             length: self.plain.len() as u64,
         }
     }
+}
+
+fn everything() -> BTreeSet<Category> {
+    Category::ALL.iter().copied().collect()
 }
 
 fn plan() -> Plan {
@@ -330,7 +346,7 @@ fn both_enter_the_same_exchange_with_the_same_statements() {
         );
     }
     let (mut one, mut two) = sides(defaults(), plan(), [ours, ours]);
-    two.stopped = true;
+    two.stopped = everything();
     run(&mut one, &mut two, |_, frame| Some(frame));
     let [asked, held] = entered([&one, &two]);
     assert_eq!(asked.statements, held.statements);
@@ -384,7 +400,10 @@ fn the_user_reaches_the_holder_sealed_and_stands_in_its_journal() {
 fn a_refusal_has_its_code_and_nothing_follows_it() {
     let refused = |offers, plan, link, stopped| {
         let (mut one, mut two) = sides(offers, plan, [Some(b"ours"), Some(b"theirs")]);
-        (two.link, two.stopped) = (link, stopped);
+        two.link = link;
+        if stopped {
+            two.stopped = everything();
+        }
         run(&mut one, &mut two, |_, frame| Some(frame));
         assert!(two.filed.is_empty() && one.filed.is_empty());
         let ended = one.ended.unwrap();
@@ -422,6 +441,57 @@ fn a_refusal_has_its_code_and_nothing_follows_it() {
             false
         ),
         code(RefusalCode::PurposeNotSupported)
+    );
+}
+
+#[test]
+fn what_is_stopped_is_left_out_and_the_other_side_is_told_which() {
+    let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(b"theirs")]);
+    two.stopped = BTreeSet::from([Category::Results, Category::Safeguarding]);
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    let ended = one.ended.unwrap();
+    assert_eq!(ended.reply, Some(Reply::Delivered));
+    // Safeguarding is not in the offer, stop or no stop.
+    assert_eq!(ended.stopped, BTreeSet::from([Category::Results]));
+    assert_eq!((one.filed.len(), two.filed.len()), (1, 1));
+}
+
+#[test]
+fn a_requester_under_a_stop_is_answered_and_says_that_it_shows_nothing() {
+    let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(b"theirs")]);
+    one.stopped = everything();
+    run(&mut one, &mut two, |_, frame| Some(frame));
+    assert_eq!((one.filed.len(), two.filed.len()), (1, 0));
+    let said = one.acts.iter().find_map(|act| match act {
+        Act::Returned { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    });
+    assert_eq!(said, Some(Outcome::Refused("stopped".into())));
+    let [asked, held] = entered([&one, &two]);
+    assert_eq!(asked.in_return, Shown::Refused(RefusalCode::Stopped));
+    assert_eq!(asked, held);
+}
+
+#[test]
+fn a_bundle_on_its_way_is_broken_off_when_it_is_stopped() {
+    let large = vec![7; 3 * BUNDLE_CHUNK];
+    let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(&large)]);
+    let mut chunks = 0;
+    one.feed(Input::Opened, NOW);
+    two.feed(Input::Opened, NOW);
+    let request = one.sent.remove(0);
+    // The stop comes when the answer, the key and the first chunks are out.
+    two.stop_after = Some(2);
+    two.feed(Input::Received(request), NOW);
+    for frame in &two.sent {
+        chunks += usize::from(wire::open(frame).0 == kind::CHUNK);
+    }
+    assert_eq!(chunks, 2);
+    assert!(two.shown.is_empty(), "it did not leave whole");
+    assert_eq!(two.ended.unwrap().fault, Some(Fault::Stopped));
+    assert!(
+        two.acts.iter().any(|act| matches!(act,
+        Act::AnswerHeard { outcome: Outcome::Failed(why), .. } if why == "stopped by an operator"))
     );
 }
 

@@ -1,5 +1,7 @@
 //! Showing a bundle and taking one: the same for both roles.
 
+use std::collections::BTreeSet;
+
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -298,7 +300,7 @@ impl Ask {
         // ours follows.
         let (state, more) = match verdict {
             Verdict::Opened => self.begin_return(about)?,
-            Verdict::WrongPerson => self.return_nothing(&about, now)?,
+            Verdict::WrongPerson => self.return_nothing(&about, BTreeSet::new(), now)?,
         };
         out.extend(more);
         Ok((state, out))

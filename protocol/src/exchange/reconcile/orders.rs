@@ -238,7 +238,7 @@ pub enum Load {
     Open(Vec<Locked>),
     /// File bundles that were opened, or put them into quarantine, durably.
     File(Vec<Unlocked>),
-    /// Comes back when an operator calls the round off.
+    /// Comes back when an operator calls the round off, or stops showing what may be in it.
     Cancellation,
 }
 
@@ -289,8 +289,8 @@ pub enum Fact {
     Opened(Vec<Unlocked>, Option<Unreadable>),
     /// Answers [`Load::File`].
     Filed,
-    /// An operator called the round off.
-    Cancelled,
+    /// An operator called the round off, or stopped showing what may be in it.
+    Cancelled(Why),
 }
 
 /// A bundle ready to be sealed.

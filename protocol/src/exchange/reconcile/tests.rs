@@ -282,7 +282,7 @@ impl Side {
                 self.durable = self.disk.clone();
                 Fact::Filed
             }
-            Load::Cancellation => Fact::Cancelled,
+            Load::Cancellation => Fact::Cancelled(Why::Cancelled),
         }
     }
 
@@ -554,7 +554,7 @@ fn an_operator_calls_it_off_and_the_other_side_hears_so() {
             .all(|side| side.ended.as_ref().unwrap().how.goes_on())
     );
     sides[0].begin(true, rng);
-    sides[0].feed(Input::Loaded(Fact::Cancelled), rng);
+    sides[0].feed(Input::Loaded(Fact::Cancelled(Why::Cancelled)), rng);
     let ended = sides[0].ended.clone().unwrap();
     let by_peer = false;
     assert_eq!(

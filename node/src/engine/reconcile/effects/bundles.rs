@@ -40,6 +40,8 @@ impl Rounding {
             return Err(Error::Broken("something else was to be prepared"));
         };
         let person = self.person(&handle)?;
+        let people = self.node.records.people_by_key(&person)?;
+        let categories = &categories - &self.node.stops.of(&self.peer, &person, &people);
         let import = self.node.records.visible();
         let mut bundle = showing::prepare_round(&self.node, &person, &categories, at)?;
         if bundle.length > self.node.config.limits.max_bundle {

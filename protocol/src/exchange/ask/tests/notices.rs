@@ -195,6 +195,7 @@ fn a_teller_takes_no_word_but_go_on_a_refusal_and_the_receipt_for_what_left() {
             to: pair.peer.clone(),
             in_return: false,
             reply,
+            stopped: BTreeSet::new(),
             terms: pair.terms.hash(),
             at: NOW,
         };
