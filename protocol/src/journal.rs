@@ -476,6 +476,18 @@ pub enum Act {
         /// Hash of our signed notice.
         notice: Hash,
     },
+    /// A bundle on its way was broken off, for an operator stopped showing what is in it. The answer
+    /// that says so left after this was durable.
+    BrokenOff {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// To whom it was on its way.
+        peer: OdsCode,
+        /// About whom.
+        person: Commitment,
+        /// Hash of our signed answer.
+        answer: Hash,
+    },
     /// An operator stopped showing something, or lets it be shown again.
     Stop {
         /// Who.

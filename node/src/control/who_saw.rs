@@ -250,6 +250,17 @@ fn sight(
             };
             person
         }
+        Act::BrokenOff {
+            exchange,
+            peer,
+            person,
+            ..
+        } => {
+            sight.purpose = begun.get(&exchange).and_then(Begun::purpose);
+            (sight.member, sight.exchange) = (peer, Some(exchange));
+            sight.what = Seen::BrokenOff;
+            person
+        }
         Act::Stop {
             user,
             peer,

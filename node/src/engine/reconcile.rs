@@ -305,7 +305,7 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, mut frames: Frames) -> Result<
                 peer: Some(peer.clone()),
                 what: format!("a round: {}", Why::Stopped),
             };
-            node.record([refused]).await.map_err(Broken::from)?;
+            node.record([refused]).await?;
             last_word(&mut frames, &stopped(Why::Stopped)).await;
             return Err(Error::Stopped(peer.clone()));
         }

@@ -382,6 +382,8 @@ pub enum Seen {
     Withheld(String),
     /// The person was withheld no more, for this reason.
     Released(String),
+    /// What was on its way was broken off by an operator's stop.
+    BrokenOff,
     /// An operator stopped showing records of the person.
     Stopped(String),
     /// An operator lets them be shown again.

@@ -75,9 +75,10 @@ impl Account {
         }
         self.entry.answer = shown;
         self.entry.answered_at = Some(at);
-        if matches!(reply, Reply::Delivered | Reply::NothingToShow) {
-            self.entry.in_return = Shown::Missing;
-        }
+        self.entry.in_return = match reply {
+            Reply::Delivered | Reply::NothingToShow => Shown::Missing,
+            Reply::Refused(_) | Reply::Deferred(_) => Shown::NotDue,
+        };
     }
 
     /// A bundle went or came whole, under this commitment.

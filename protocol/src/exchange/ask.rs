@@ -14,7 +14,6 @@ use crate::crypto::seal::SealSecret;
 use crate::crypto::sign::KeyPair;
 use crate::exchange::account::{Account, Stage};
 use crate::exchange::answer::Reply;
-use crate::exchange::bundle::stream::Unreadable;
 use crate::ids::{
     Commitment, ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode, PersonId, PublicKey,
     SealKey,
@@ -23,12 +22,13 @@ use crate::index::key::IndexKey;
 use crate::journal::{Act, Outcome};
 use crate::limits::SILENCE;
 use crate::member::User;
-use crate::statement::{self, Body, Signed};
+use crate::statement::{Body, Signed};
 use crate::terms::Terms;
 use crate::text::Line;
 use crate::time::Timestamp;
 use crate::{codec, wire};
 
+mod fault;
 mod holder;
 pub mod kind;
 mod notice;
@@ -39,6 +39,7 @@ mod requester;
 mod tests;
 mod transfer;
 
+pub use self::fault::Fault;
 pub use self::notice::{NoticeCase, Telling};
 pub use self::orders::{Case, Fact, Filed, Load, Prepared, Save};
 
@@ -118,44 +119,6 @@ pub struct Ended {
     pub acknowledged: bool,
     /// What went wrong, if anything.
     pub fault: Option<Fault>,
-}
-
-/// What went wrong in an exchange.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// The stream is gone.
-    #[error("the line was lost")]
-    Lost,
-    /// The other side said nothing for too long.
-    #[error("the other side fell silent")]
-    Silent,
-    /// The other side does not know a message we sent.
-    #[error("the other side does not support this kind of exchange")]
-    Unsupported,
-    /// A message that does not belong here.
-    #[error("the other side sent a message (kind {0}) that does not belong here")]
-    OutOfOrder(u8),
-    /// A message that does not decode.
-    #[error("the other side sent a malformed message: {0}")]
-    Malformed(#[from] codec::Error),
-    /// A statement that is not the other side's.
-    #[error("the other side sent a statement that is not its own: {0}")]
-    Statement(#[from] statement::Error),
-    /// A statement about another exchange, member, federation or time.
-    #[error("the other side's statement does not fit: {0}")]
-    Unfit(&'static str),
-    /// A bundle that does not open, or is none.
-    #[error(transparent)]
-    Bundle(#[from] Unreadable),
-    /// Larger than this node takes.
-    #[error("the bundle is larger than this node's limit")]
-    TooLarge,
-    /// An operator stopped it.
-    #[error("stopped by an operator")]
-    Stopped,
-    /// The node could not do its part.
-    #[error("this node could not do its part")]
-    Ours,
 }
 
 /// What both sides know of an exchange once the request stands.
@@ -260,7 +223,9 @@ impl Ask {
             (State::Showing(showing), Input::Loaded(Fact::Chunk(chunk))) => {
                 self.show_chunk(*showing, chunk)
             }
-            (State::Showing(_), Input::Loaded(Fact::Stopped)) => Err(Fault::Stopped),
+            (State::Showing(showing), Input::Loaded(Fact::Stopped)) => {
+                self.break_off(&showing, now)
+            }
             (State::Examining(examining), Input::Loaded(Fact::Examined(ours))) => {
                 self.examined(*examining, ours, now)
             }
@@ -285,6 +250,7 @@ impl Ask {
             (State::Told(told), kind::ANSWER) => self.not_taken(*told, message),
             (State::Asked(about), kind::ANSWER) => self.answered(about, message, false),
             (State::AwaitReturn(about), kind::ANSWER) => self.answered(about, message, true),
+            (State::Taking(taking), kind::ANSWER) => self.broken_off(taking.about(), message),
             (State::Taking(taking), kind::KEY) => self.take_key(*taking, message),
             (State::Taking(taking), kind::CHUNK) => self.take_chunk(*taking, message),
             (State::Taking(taking), kind::COMMITMENT) => self.take_commitment(*taking, message),

@@ -488,11 +488,50 @@ fn a_bundle_on_its_way_is_broken_off_when_it_is_stopped() {
     }
     assert_eq!(chunks, 2);
     assert!(two.shown.is_empty(), "it did not leave whole");
-    assert_eq!(two.ended.unwrap().fault, Some(Fault::Stopped));
     assert!(
-        two.acts.iter().any(|act| matches!(act,
-        Act::AnswerHeard { outcome: Outcome::Failed(why), .. } if why == "stopped by an operator"))
+        two.acts
+            .iter()
+            .any(|act| matches!(act, Act::BrokenOff { .. }))
     );
+    for frame in std::mem::take(&mut two.sent) {
+        one.feed(Input::Received(frame), NOW);
+    }
+    assert!(one.filed.is_empty());
+    let ended = one.ended.as_ref().unwrap();
+    assert_eq!(ended.reply, Some(Reply::Refused(RefusalCode::Stopped)));
+    assert_eq!(ended.fault, None);
+    assert_eq!(two.ended.as_ref().unwrap().fault, Some(Fault::Stopped));
+    let [asked, held] = entered([&one, &two]);
+    assert_eq!(asked, held);
+    assert_eq!(asked.answer, Shown::Refused(RefusalCode::Stopped));
+    assert_eq!(asked.in_return, Shown::NotDue);
+}
+
+#[test]
+fn nothing_but_a_stop_is_said_in_place_of_the_rest_of_a_bundle() {
+    let large = vec![7; 3 * BUNDLE_CHUNK];
+    for (reply, fits) in [
+        (Reply::NothingToShow, false),
+        (Reply::Refused(RefusalCode::NotReasonablyAble), false),
+        (Reply::Refused(RefusalCode::Stopped), true),
+    ] {
+        let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(&large)]);
+        one.feed(Input::Opened, NOW);
+        two.feed(Input::Opened, NOW);
+        let request = one.sent.remove(0);
+        two.feed(Input::Received(request), NOW);
+        for frame in two.sent.drain(..).take(3) {
+            one.feed(Input::Received(frame), NOW);
+        }
+        let exchange = one.machine.ended.exchange.unwrap();
+        let request = two.executed[&exchange].0;
+        let said = (reply, BTreeSet::new());
+        let (answer, _) = two.machine.reply(exchange, request, said, NOW);
+        one.feed(Input::Received(wire::frame(kind::ANSWER, &answer)), NOW);
+        let ended = one.ended.unwrap();
+        assert_eq!(ended.fault.is_none(), fits, "{reply:?}");
+        assert!(one.filed.is_empty() && ended.received.is_empty());
+    }
 }
 
 #[test]

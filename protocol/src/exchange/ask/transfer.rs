@@ -11,7 +11,7 @@ use crate::codec::{self, Bytes, Roomy};
 use crate::conversation::Output;
 use crate::crypto::stream::StreamKey;
 use crate::exchange::account::Stage;
-use crate::exchange::answer::{Receipt, Verdict};
+use crate::exchange::answer::{Answer, Receipt, RefusalCode, Reply, Verdict};
 use crate::exchange::bundle::stream::{Arriving, Opening, Sealing, Unreadable};
 use crate::exchange::bundle::{self, Manifest, Root, Shown};
 use crate::ids::{Hash, OdsCode};
@@ -112,6 +112,46 @@ pub(super) struct Examining {
 }
 
 impl Ask {
+    /// An operator stopped showing what is on its way: the other side is told so, in writing, in
+    /// place of the rest. A notice is only broken off; it waits.
+    pub(super) fn break_off(&mut self, showing: &Showing, now: Timestamp) -> Step {
+        if !matches!(self.role, Role::Holder | Role::Requester) {
+            return Err(Fault::Stopped);
+        }
+        let about = &showing.about;
+        let reply = Reply::Refused(RefusalCode::Stopped);
+        let said = (reply, BTreeSet::new());
+        let (answer, kept) = self.reply(about.exchange, about.request, said, now);
+        if self.role == Role::Holder {
+            self.ended.reply = Some(reply);
+        }
+        self.ended.fault = Some(Fault::Stopped);
+        let mut out = vec![kept];
+        out.extend(self.account(Stage::Over));
+        out.extend([
+            Output::Record(Act::BrokenOff {
+                exchange: about.exchange,
+                peer: self.pair.peer.clone(),
+                person: about.subject.commitment,
+                answer: answer.hash(),
+            }),
+            Output::Send(wire::frame(kind::ANSWER, &answer)),
+            self.close(),
+        ]);
+        Ok((State::Over, out))
+    }
+
+    /// The peer breaks off what it began to show. Nothing else may be said in place of the rest.
+    pub(super) fn broken_off(&mut self, about: &About, message: &[u8]) -> Step {
+        let (_, answer): (_, Answer) = self.theirs(message)?;
+        if !matches!(self.role, Role::Holder | Role::Requester)
+            || answer.reply != Reply::Refused(RefusalCode::Stopped)
+        {
+            return Err(Fault::OutOfOrder(kind::ANSWER));
+        }
+        self.answered(about.clone(), message, self.role == Role::Holder)
+    }
+
     pub(super) fn show_chunk(&mut self, mut showing: Showing, plain: Roomy) -> Step {
         let (sealed, last) = showing.sealing.seal(plain).ok_or(Fault::Ours)?;
         let chunk = sealed.into_message(&(kind::CHUNK, Bytes::default()));
