@@ -5,7 +5,7 @@
 
 use fairshare_protocol::ids::{FederationId, Hash};
 use fairshare_protocol::limits::MAX_ADDRESSES;
-use fairshare_protocol::roster::own::{Dspt, Reach};
+use fairshare_protocol::roster::own::{Dspt, Reach, Signer};
 use fairshare_protocol::roster::{Claim, Contact, Refusal, SelfStatement, Statement};
 use fairshare_protocol::statement::Signed;
 use fairshare_protocol::time::Timestamp;
@@ -93,8 +93,8 @@ pub async fn say(node: &Node, claim: &Claim) -> Result<Hash, Error> {
         .member(node.code())
         .filter(|member| member.is_active());
     let member = member.ok_or(Error::NoPart)?;
-    let key = node.keys.node.public();
-    let u = held.last_u(node.code(), member.anchor, &key) + 1;
+    let by = (Signer::Node, node.keys.node.public());
+    let u = held.last_u(node.code(), member.anchor, by) + 1;
     let place = (member.anchor, u);
     let body = SelfStatement::new(held.federation(), node.code().clone(), place, now(), claim);
     let signed = Signed::sign(&body, &node.keys.node);

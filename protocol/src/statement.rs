@@ -163,6 +163,11 @@ impl<T: Body> CoSigned<T> {
         Ok(codec::decode(&self.bytes.0, MAX_STATEMENT)?)
     }
 
+    /// Who claims to have signed.
+    pub(crate) fn claimed(&self) -> impl Iterator<Item = PublicKey> {
+        self.signatures.iter().map(|(signer, _)| *signer)
+    }
+
     /// The statement's name: a hash over label and body. Signatures do not change it.
     pub fn hash(&self) -> Hash {
         hash::parts(T::LABEL, &[&self.bytes.0])

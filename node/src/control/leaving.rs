@@ -3,6 +3,7 @@
 use fairshare_protocol::control::roster::{Leave, LeavePlace, Leaving, Left};
 use fairshare_protocol::control::{DEGRADED, Failure, REFUSED, WRONG};
 use fairshare_protocol::member::User;
+use fairshare_protocol::roster::own::Signer;
 use fairshare_protocol::roster::{Claim, Statement};
 
 use super::members::{operator, roster};
@@ -29,7 +30,11 @@ pub fn place(node: &Node, _: &Leaving) -> Result<LeavePlace, Failure> {
         name: roster.charter().name.to_string(),
         member: member.code.clone(),
         n: member.anchor,
-        u: held.last_u(&member.code, member.anchor, &member.organisation) + 1,
+        u: held.last_u(
+            &member.code,
+            member.anchor,
+            (Signer::Organisation, member.organisation),
+        ) + 1,
         steward: roster.charter().stewards.contains_key(&member.code),
     })
 }

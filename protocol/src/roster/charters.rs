@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::incoming::signers;
 use super::{Inserted, Refusal};
 use crate::charter::{self, Amendment, Charter, Epochs, Pins, Version};
 use crate::ids::{FederationId, Hash, OdsCode, PublicKey};
@@ -121,18 +122,22 @@ impl Charters {
         later.map(|(hash, _)| *hash)
     }
 
-    /// Verifies a version and adds it.
+    /// Verifies a version, if that was not done before, and adds it.
     ///
     /// # Errors
     /// Why it is not taken; nothing is then changed.
-    pub(super) fn insert(&mut self, version: Version) -> Result<Inserted, Refusal> {
+    pub(super) fn insert(
+        &mut self,
+        version: &Version,
+        verified: bool,
+    ) -> Result<Inserted, Refusal> {
         let hash = version.hash();
         if self.holds(&hash) {
             return Ok(Inserted::Known);
         }
-        let (charter, epochs) = self.follows(&version)?;
+        let (charter, epochs) = self.follows(version)?;
         let before = self.before(&charter)?;
-        let (_, signers) = version.charter.verify()?;
+        let signers = signers(&version.charter, verified)?;
         before.charter.enough(&signers)?;
         let siblings: BTreeSet<Hash> = self.after(&self.previous(&charter)?).collect();
         let settles = siblings.is_subset(&version.pins.void);
@@ -141,9 +146,9 @@ impl Charters {
             return Err(Refusal::Full);
         }
         let known = Known {
-            signed: version.charter,
+            signed: version.charter.clone(),
             charter,
-            pins: version.pins,
+            pins: version.pins.clone(),
             epochs,
         };
         self.known.insert(hash, Arc::new(known));

@@ -137,7 +137,7 @@ impl Claim {
 }
 
 /// Which of a member's keys signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signer {
     /// The organisation key.
     Organisation,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::{NewKey, Reason};
-use super::own::{Dspt, Reach};
+use super::own::{Dspt, Reach, Signer};
 use super::*;
 use crate::charter::Amendment;
 use crate::crypto::sign::KeyPair;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::book::{Book, Decided, Said};
+use super::book::{Book, Decided};
 use super::charters::Current;
 use super::decision::{Decision, Kind, NOTHING};
-use super::own::Claim;
+use super::own::{Claim, Signer};
 use super::{Evidence, Member, Status};
 use crate::ids::{Hash, OdsCode, PublicKey};
 
@@ -184,8 +184,9 @@ fn apply(
 }
 
 fn said_by_organisation(member: &mut Member, book: &Book, key: PublicKey) {
-    let contested = contested(member, book, key);
-    for claim in unbroken(member.anchor, book, key) {
+    let by = (Signer::Organisation, key);
+    let contested = contested(member, book, by);
+    for claim in unbroken(member.anchor, book, by) {
         match claim {
             Claim::Node(keys) => member.node = Some(*keys),
             Claim::Leave => {
@@ -204,9 +205,10 @@ fn said_by_organisation(member: &mut Member, book: &Book, key: PublicKey) {
 }
 
 fn said_by_node(member: &mut Member, book: &Book, key: PublicKey) {
-    let contested = contested(member, book, key);
+    let by = (Signer::Node, key);
+    let contested = contested(member, book, by);
     let (mut last_contact, mut last_offer) = (None, None);
-    for claim in unbroken(member.anchor, book, key) {
+    for claim in unbroken(member.anchor, book, by) {
         match claim {
             Claim::Contact(contact) => last_contact = Some(contact),
             Claim::Offer(offer) => last_offer = Some(offer),
@@ -222,15 +224,14 @@ fn said_by_node(member: &mut Member, book: &Book, key: PublicKey) {
     }
 }
 
-/// Notes every `u` under which `key` said two things, and whether there is one.
-fn contested(member: &mut Member, book: &Book, key: PublicKey) -> bool {
-    let said: Vec<(u32, Hash)> = said(member.anchor, book, key)
-        .map(|(u, hash, _)| (u, hash))
-        .collect();
+/// Notes every `u` under which one of its keys said two things, and whether there is one.
+fn contested(member: &mut Member, book: &Book, by: (Signer, PublicKey)) -> bool {
+    let said = book.by(member.anchor, by, 1..=u32::MAX);
+    let said: Vec<(u32, Hash)> = said.map(|(u, hash, _)| (u, hash)).collect();
     let twice = said.windows(2).filter(|pair| pair[0].0 == pair[1].0);
     let evidence: Vec<_> = twice
         .map(|pair| Evidence::Own {
-            signer: key,
+            signer: by.1,
             u: pair[0].0,
             statements: vec![pair[0].1, pair[1].1],
         })
@@ -240,20 +241,14 @@ fn contested(member: &mut Member, book: &Book, key: PublicKey) -> bool {
     contested
 }
 
-/// What `key` said under `n`, from `u` = 1 as far as no number is missing.
-fn unbroken(n: u32, book: &Book, key: PublicKey) -> impl Iterator<Item = &Claim> {
+/// What one of its keys said under `n`, from `u` = 1 as far as no number is missing.
+fn unbroken(n: u32, book: &Book, by: (Signer, PublicKey)) -> impl Iterator<Item = &Claim> {
     let mut next = 1;
-    said(n, book, key)
+    book.by(n, by, 1..=u32::MAX)
         .take_while(move |(u, ..)| {
             let follows = *u == next || *u + 1 == next;
             next = *u + 1;
             follows
         })
         .map(|(_, _, said)| &said.claim)
-}
-
-fn said(n: u32, book: &Book, key: PublicKey) -> impl Iterator<Item = (u32, Hash, &Said)> {
-    let range = (n, key, 1, NOTHING)..(n, key, u32::MAX, NOTHING);
-    let said = book.own.range(range);
-    said.map(|((_, _, u, hash), said)| (*u, *hash, said))
 }

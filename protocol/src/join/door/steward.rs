@@ -132,7 +132,9 @@ impl Steward {
         for own in &joining.request.statements {
             // A newcomer that made its request twice must not contradict itself through us.
             let code = &joining.request.member;
-            if self.statements.last_u(code, joining.n, own.signer()) >= own.peek()?.u {
+            let body = own.peek()?;
+            let by = (body.claim()?.signer(), *own.signer());
+            if self.statements.last_u(code, joining.n, by) >= body.u {
                 continue;
             }
             let statement = Statement::Own(own.clone());

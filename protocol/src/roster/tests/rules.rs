@@ -132,7 +132,10 @@ fn the_highest_unbroken_u_counts() {
     let third = said(&held, "A1", (1, 3), &contact(3), 21);
     insert(&mut held, third).unwrap();
     assert_eq!(shown(&held), contact(4));
-    assert_eq!(held.last_u(&code("A1"), 1, &key(21).public()), 4);
+    assert_eq!(
+        held.last_u(&code("A1"), 1, (Signer::Node, key(21).public())),
+        4
+    );
 }
 
 #[test]
