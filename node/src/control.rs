@@ -107,6 +107,7 @@ pub async fn dispatch(
         Request::Leaving(question) => answer(leaving::place(node, &question)?),
         Request::Leave(question) => answer(leaving::leave(node, user, question).await?),
         Request::Propose(question) => answer(proposing::propose(node, question)?),
+        Request::ProposeCharter(question) => answer(proposing::charter(node, question)?),
         Request::SignProposal(question) => answer(proposing::sign(node, user, question).await?),
         Request::ShowProposal(question) => answer(proposing::show(node, &question)?),
         Request::ListProposals(question) => answer(proposing::list(node, &question)?),

@@ -18,6 +18,7 @@ use crate::text::Line;
 use crate::time::{DAY, Timestamp};
 
 mod epochs;
+mod says;
 mod version;
 
 pub use epochs::Epochs;
@@ -230,8 +231,11 @@ pub enum Refusal {
     )]
     EpochStart(Timestamp),
     /// The moment from which epochs have another length has come before stewards signed.
-    #[error("epochs of another length would start {0}, which has passed; draft the change anew")]
+    #[error("epochs of another length would start {0}, which has passed; propose the change anew")]
     EpochPassed(Timestamp),
+    /// Stewards have decided something that would not count under it.
+    #[error("stewards have decided something since the charter was drafted; propose it anew")]
+    SpokenSince,
     /// Nothing to sign.
     #[error("the charter would say what it says already; name what it shall change")]
     NothingChanged,
@@ -247,7 +251,7 @@ pub enum Refusal {
         rivals: BTreeSet<Hash>,
     },
     /// A version after another than the current one.
-    #[error("the charter follows another version than the current one, {0}; draft it anew")]
+    #[error("the charter follows another version than the current one, {0}; propose it anew")]
     Overtaken(u32),
     /// A first charter names a predecessor or pins.
     #[error("a first charter has no predecessor and pins nothing")]

@@ -178,6 +178,8 @@ requests! {
     Leave(roster::Leave) -> roster::Left,
     /// Write a decision, ready to be signed.
     Propose(stewards::Propose) -> stewards::ProposalReport,
+    /// Write the next version of the charter, ready to be signed.
+    ProposeCharter(stewards::ProposeCharter) -> stewards::ProposalReport,
     /// Take a proposal with the signatures it has.
     SignProposal(stewards::SignProposal) -> stewards::ProposalReport,
     /// Show a proposal.

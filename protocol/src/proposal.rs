@@ -1,36 +1,44 @@
-//! Proposals: decisions stewards have not all signed yet (protocol.md section 1).
+//! Proposals: what stewards have not all signed yet (protocol.md section 1).
 //!
-//! A decision counts once as many stewards signed it as the charter says. Until then it is a
-//! proposal: the decision itself, with the signatures there are. It goes from steward to steward as
+//! A decision, or a version of the charter, counts once as many stewards signed it as the charter
+//! says. Until then it is a proposal: the thing itself, with the signatures there are. It goes from steward to steward as
 //! a file, or between their nodes ([`talk`]); signatures of several copies add up. What one steward
 //! signs is exactly what counts in the end, so nobody has to trust whoever carries it.
 //!
 //! A proposal that does not follow what the roster says now is none any more: it was decided, or
 //! another was. So is one of [`MAX_PROPOSAL_AGE`] ago.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::armour::Paper;
+use crate::charter::{self, Charter, Version};
+use crate::codec;
 use crate::crypto::sign::KeyPair;
 use crate::ids::{Hash, OdsCode, PublicKey};
 use crate::join::{self, Candidacy};
 use crate::limits::{CLOCK_SKEW, MAX_FRAME, MAX_PROPOSAL_AGE, MAX_PROPOSALS, MAX_PROPOSALS_BY_ONE};
-use crate::roster::{self, Decision, Inserted, Roster, StewardStatement};
+use crate::roster::{self, Decision, Inserted, Roster, Statement, StewardStatement};
 use crate::statement::{self, CoSigned};
 use crate::time::Timestamp;
-use crate::{charter, codec};
 
 pub mod talk;
 
-/// A decision on its way from steward to steward.
+/// What stewards sign, on its way from one to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proposal {
     /// About somebody who is a member, or was.
     Decision(CoSigned<StewardStatement>),
     /// About somebody who asks to join.
     Admission(Candidacy),
+    /// The next version of the charter. What it pins everybody knows who has the roster.
+    Charter {
+        /// The version.
+        charter: CoSigned<Charter>,
+        /// When it was written, as whoever sends it says.
+        at: Timestamp,
+    },
 }
 
 impl Paper for Proposal {
@@ -39,13 +47,46 @@ impl Paper for Proposal {
     const LIMIT: usize = 2 * MAX_FRAME;
 }
 
+/// What a proposal says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A decision about a member.
+    Decision(OdsCode, Decision),
+    /// The next version of the charter.
+    Charter(Charter),
+}
+
+impl Subject {
+    /// Its kind in a word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Decision(_, decision) => decision.kind().word(),
+            Self::Charter(_) => "charter",
+        }
+    }
+
+    /// Whom it concerns, unless it is everybody.
+    pub const fn about(&self) -> Option<&OdsCode> {
+        match self {
+            Self::Decision(about, _) => Some(about),
+            Self::Charter(_) => None,
+        }
+    }
+
+    /// What it says beside, as names and values. Of a charter that follows `before`, what changes.
+    pub fn says(&self, before: Option<&Charter>) -> Vec<(String, String)> {
+        match self {
+            Self::Decision(_, decision) => decision.says(),
+            Self::Charter(next) => next.says(before),
+        }
+    }
+}
+
 /// A proposal that follows what the roster says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// Whom it concerns.
-    pub about: OdsCode,
     /// What would be decided.
-    pub decision: Decision,
+    pub subject: Subject,
     /// When it was written.
     pub at: Timestamp,
     /// The stewards who signed.
@@ -62,35 +103,79 @@ impl Checked {
 }
 
 impl Proposal {
-    /// The decision.
-    pub const fn decision(&self) -> &CoSigned<StewardStatement> {
+    /// A version of the charter that nobody has signed.
+    pub fn charter(next: &Charter, at: Timestamp) -> Self {
+        let charter = CoSigned::draft(next);
+        Self::Charter { charter, at }
+    }
+
+    /// The decision about a member, if it is one.
+    pub const fn decision(&self) -> Option<&CoSigned<StewardStatement>> {
         match self {
+            Self::Decision(decision) => Some(decision),
+            Self::Admission(candidacy) => Some(&candidacy.decision),
+            Self::Charter { .. } => None,
+        }
+    }
+
+    /// The statement it is once enough have signed, if nothing was decided since.
+    pub fn statement(self, roster: &Roster) -> Statement {
+        match self {
+            Self::Decision(decision) => Statement::Steward(decision),
+            Self::Admission(candidacy) => Statement::Steward(candidacy.decision),
+            Self::Charter { charter, .. } => Statement::Charter(Version {
+                charter,
+                pins: roster.pins(),
+            }),
+        }
+    }
+
+    /// Its name: that of the statement. Signatures do not change it.
+    pub fn hash(&self) -> Hash {
+        match self {
+            Self::Decision(decision) => decision.hash(),
+            Self::Admission(candidacy) => candidacy.decision.hash(),
+            Self::Charter { charter, .. } => charter.hash(),
+        }
+    }
+
+    /// Signs it; signing twice changes nothing.
+    pub fn add(&mut self, key: &KeyPair) {
+        match self {
+            Self::Decision(decision) => decision.add(key),
+            Self::Admission(candidacy) => candidacy.decision.add(key),
+            Self::Charter { charter, .. } => charter.add(key),
+        }
+    }
+
+    /// Takes over the signatures of another copy; of another proposal, none.
+    pub fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Decision(held), Self::Decision(other)) => held.merge(other),
+            (Self::Admission(held), Self::Admission(other)) => held.decision.merge(&other.decision),
+            (Self::Charter { charter, .. }, Self::Charter { charter: other, .. }) => {
+                charter.merge(other);
+            }
+            _ => {}
+        }
+    }
+
+    /// What it says, when it was written, and who signed it.
+    ///
+    /// # Errors
+    /// If a signature does not hold, or the bytes are no such statement.
+    pub fn read(&self) -> Result<(Subject, Timestamp, BTreeSet<PublicKey>), Refusal> {
+        let decision = match self {
             Self::Decision(decision) => decision,
             Self::Admission(candidacy) => &candidacy.decision,
-        }
-    }
-
-    const fn decision_mut(&mut self) -> &mut CoSigned<StewardStatement> {
-        match self {
-            Self::Decision(decision) => decision,
-            Self::Admission(candidacy) => &mut candidacy.decision,
-        }
-    }
-
-    /// Its name: that of the decision. Signatures do not change it.
-    pub fn hash(&self) -> Hash {
-        self.decision().hash()
-    }
-
-    /// Signs it.
-    pub fn add(&mut self, key: &KeyPair) {
-        self.decision_mut().add(key);
-    }
-
-    /// Whether `key` signed it, or claims to.
-    pub fn has(&self, key: &PublicKey) -> bool {
-        let signed = self.decision().verify();
-        signed.is_ok_and(|(_, signers)| signers.contains(key))
+            Self::Charter { charter, at } => {
+                let (next, signers) = charter.verify()?;
+                return Ok((Subject::Charter(next), *at, signers));
+            }
+        };
+        let (body, signers) = decision.verify()?;
+        let decision = body.decision()?;
+        Ok((Subject::Decision(body.about, decision), body.at, signers))
     }
 
     /// What it says, if it follows what `roster` says and nobody but stewards signed.
@@ -98,31 +183,29 @@ impl Proposal {
     /// # Errors
     /// The first rule it breaks.
     pub fn check(&self, roster: &Roster, now: Timestamp) -> Result<Checked, Refusal> {
-        let (body, signers) = self.decision().verify()?;
-        if body.at > now + CLOCK_SKEW {
-            return Err(Refusal::Ahead(body.at));
+        let (subject, at, signers) = self.read()?;
+        if at > now + CLOCK_SKEW {
+            return Err(Refusal::Ahead(at));
         }
-        if body.at + MAX_PROPOSAL_AGE < now {
-            return Err(Refusal::Stale(body.at));
+        if at + MAX_PROPOSAL_AGE < now {
+            return Err(Refusal::Stale(at));
         }
-        let decision = body.decision()?;
         roster.charter().signed_by(&signers)?;
-        match self {
-            Self::Decision(_) => {
-                if body != roster.decide(&body.about, &decision, body.at)? {
+        match (self, &subject) {
+            (Self::Admission(candidacy), _) => drop(candidacy.check(roster, now)?),
+            (_, Subject::Charter(next)) => roster.follows(next, now)?,
+            (_, Subject::Decision(about, decision)) => {
+                let next = roster.decide(about, decision, at)?;
+                if CoSigned::draft(&next).hash() != self.hash() {
                     return Err(Refusal::Overtaken);
                 }
-            }
-            Self::Admission(candidacy) => {
-                candidacy.check(roster, now)?;
             }
         }
         let stewards = roster.charter().stewards.iter();
         let signed = stewards.filter(|(_, key)| signers.contains(key));
         Ok(Checked {
-            about: body.about,
-            decision,
-            at: body.at,
+            subject,
+            at,
             signed: signed.map(|(code, _)| code.clone()).collect(),
             needed: roster.charter().threshold,
         })
@@ -169,7 +252,7 @@ impl Proposals {
         }
         let held = self.0.entry(hash).or_insert_with(|| proposal.clone());
         let before = held.clone();
-        held.decision_mut().merge(proposal.decision());
+        held.merge(&proposal);
         let inserted = if *held == before {
             Inserted::Known
         } else {

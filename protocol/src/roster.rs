@@ -32,10 +32,10 @@ use crate::terms::{Party, Terms};
 use crate::text::Line;
 use crate::time::Timestamp;
 
+mod amending;
 mod book;
 pub mod charters;
 pub mod decision;
-pub mod draft;
 mod incoming;
 mod merging;
 pub mod own;
@@ -47,7 +47,6 @@ pub mod welcome;
 
 pub use charters::{Charters, Current};
 pub use decision::{Admission, Decision, StewardStatement, Succession};
-pub use draft::{Draft, Review};
 pub use incoming::Incoming;
 pub use own::{Claim, Contact, NodeKeys, SelfStatement};
 pub use refusal::{NoTerms, Refusal};

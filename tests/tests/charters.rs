@@ -8,7 +8,8 @@ use fairshare_node::engine::drive::now;
 use fairshare_node::membership::Membership;
 use fairshare_protocol::charter::Amendment;
 use fairshare_protocol::member::MemberKind;
-use fairshare_protocol::roster::{Draft, NodeKeys, Roster, Statement, Statements, Status};
+use fairshare_protocol::proposal::Proposal;
+use fairshare_protocol::roster::{NodeKeys, Roster, Statement, Statements, Status};
 use fairshare_tests::harness::mesh::{self, Peer, seeded};
 
 /// The version after the current one, under this name, signed by two stewards.
@@ -17,10 +18,12 @@ fn renamed(held: &Statements, name: &str) -> Statement {
         name: Some(name.parse().unwrap()),
         ..Amendment::default()
     };
-    let mut draft = Draft::Charter(held.amend(&change, now()).unwrap());
-    draft.add(&seeded(1));
-    draft.add(&seeded(2));
-    draft.into()
+    let roster = Roster::of(held);
+    let next = roster.amend(&change, now()).unwrap();
+    let mut proposal = Proposal::charter(&next, now());
+    proposal.add(&seeded(1));
+    proposal.add(&seeded(2));
+    proposal.statement(&roster)
 }
 
 /// Takes a statement as an operator's command does.
@@ -42,6 +45,20 @@ fn standing(peer: &Peer) -> Vec<(String, Status, Option<NodeKeys>)> {
     members
         .map(|it| (it.code.to_string(), it.status, it.node))
         .collect()
+}
+
+/// What the store holds makes the roster the node has, once members' nodes have published what their
+/// config says of them.
+async fn reopens_as_it_is(peer: &Peer) {
+    for _ in 0..100 {
+        let reopened = Membership::open(&peer.node.store, now()).unwrap();
+        if *reopened.roster().unwrap() == roster(peer) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let reopened = Membership::open(&peer.node.store, now()).unwrap();
+    assert_eq!(*reopened.roster().unwrap(), roster(peer));
 }
 
 async fn until_all_call_it(peers: &[&Peer], name: &str, version: u32) {
@@ -70,8 +87,7 @@ async fn a_charter_spreads_to_nodes_that_run_is_kept_and_rivals_are_settled_ever
     for peer in all {
         // Nobody has to speak again: what members said of themselves goes on to count.
         assert_eq!(standing(peer), before);
-        let reopened = Membership::open(&peer.node.store, now()).unwrap();
-        assert_eq!(*reopened.roster().unwrap(), roster(peer));
+        reopens_as_it_is(peer).await;
     }
     // Another follows version 1, too: signed without knowing of the first.
     take(&two, renamed(&held, "Cornwall")).await;
@@ -85,8 +101,7 @@ async fn a_charter_spreads_to_nodes_that_run_is_kept_and_rivals_are_settled_ever
     until_all_call_it(&all, "The South West", 2).await;
     for peer in all {
         assert!(roster(peer).current().uncontested().is_ok());
-        let reopened = Membership::open(&peer.node.store, now()).unwrap();
-        assert_eq!(*reopened.roster().unwrap(), roster(peer));
+        reopens_as_it_is(peer).await;
     }
     for peer in [one, two, three] {
         peer.stop().await;

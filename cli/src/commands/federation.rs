@@ -317,7 +317,7 @@ fn federation(page: &mut Page, report: &FederationReport) {
 }
 
 /// BLAKE3 of a file of any length.
-fn hash_of(path: &Path) -> Result<Hash, Failure> {
+pub fn hash_of(path: &Path) -> Result<Hash, Failure> {
     let failed = |error: io::Error| {
         let fact = format!("{}: {error}", path.display());
         Failure::new(WRONG, fact, "name the data-sharing agreement's file")

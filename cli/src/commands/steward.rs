@@ -16,10 +16,11 @@ use crate::output::{Page, Tone, ago, count};
 use crate::paper;
 use crate::signing::{confirm, say};
 
+mod charter;
 mod propose;
 mod sign;
 
-/// Decide about members, with the other stewards
+/// Decide about members and the charter, with the other stewards
 ///
 /// What a steward proposes counts once as many stewards have signed it as the charter says. Their
 /// nodes tell each other what is open; where no network is between them, the proposal is a file.
@@ -89,13 +90,25 @@ async fn hand_over(
     finish(client, report, write, out)
 }
 
+/// What the file of a proposal is called.
+fn usual(about: Option<&OdsCode>) -> String {
+    format!("proposal-{}.txt", about.map_or("charter", OdsCode::as_str))
+}
+
+/// What is decided, in a line.
+fn decided(kind: &str, about: Option<&OdsCode>, name: &str) -> String {
+    let words = [kind, about.map_or("", OdsCode::as_str), name];
+    let words: Vec<_> = words.into_iter().filter(|it| !it.is_empty()).collect();
+    words.join(" ")
+}
+
 fn finish(
     client: &Client,
     proposal: ProposalReport,
     write: bool,
     out: Option<&Path>,
 ) -> Result<u8, Failure> {
-    let usual = format!("proposal-{}.txt", proposal.about);
+    let usual = usual(proposal.about.as_ref());
     let file = write.then(|| paper::write(out, &usual, &proposal.sheet));
     let done = Done {
         file: file.transpose()?,
@@ -167,7 +180,10 @@ fn status(page: &mut Page, report: &ProposalsReport) {
         vec![
             it.proposal.to_string()[..8].to_owned(),
             it.kind.clone(),
-            it.about.to_string(),
+            it.about
+                .as_ref()
+                .map(OdsCode::to_string)
+                .unwrap_or_default(),
             it.name.clone(),
             reason.map(|(_, why)| why.clone()).unwrap_or_default(),
             format!("{} of {}", count(it.signed.len() as u64), it.needed),
@@ -191,7 +207,7 @@ fn show(page: &mut Page, proposal: &ProposalReport) {
     };
     let mut fields = vec![(
         "decision",
-        format!("{} {} {}", proposal.kind, proposal.about, proposal.name),
+        decided(&proposal.kind, proposal.about.as_ref(), &proposal.name),
     )];
     let says = proposal.says.iter();
     fields.extend(says.map(|(name, value)| (name.as_str(), value.clone())));

@@ -2,13 +2,14 @@
 
 use fairshare_protocol::armour;
 use fairshare_protocol::control::stewards::{
-    ListProposals, Motion, ProposalReport, ProposalsReport, Propose, ShowProposal, SignProposal,
+    ListProposals, Motion, ProposalReport, ProposalsReport, Propose, ProposeCharter, ShowProposal,
+    SignProposal,
 };
 use fairshare_protocol::control::{Failure, REFUSED, WRONG};
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::limits::MAX_PROPOSAL_AGE;
 use fairshare_protocol::member::User;
-use fairshare_protocol::proposal::{Checked, Proposal};
+use fairshare_protocol::proposal::{Checked, Proposal, Subject};
 use fairshare_protocol::roster::Roster;
 use fairshare_protocol::roster::decision::{Decision, NewKey, Reason, Succession};
 use fairshare_protocol::statement::CoSigned;
@@ -32,7 +33,7 @@ fn steward(node: &Node, roster: &Roster) -> Result<(), Failure> {
     let who: Vec<_> = stewards.keys().map(OdsCode::as_str).collect();
     let fact = format!("{} is no steward", node.code());
     let remedy = format!(
-        "stewards decide about members: ask one of {}",
+        "stewards decide about members and the charter: ask one of {}",
         who.join(", ")
     );
     Err(Failure::new(REFUSED, fact, remedy))
@@ -88,6 +89,49 @@ pub fn propose(node: &Node, question: Propose) -> Result<ProposalReport, Failure
     Ok(report)
 }
 
+/// Writes the next version of the charter, ready to be signed. Nothing is kept of it.
+///
+/// # Errors
+/// If this organisation is no steward, somebody named is nobody, or the version breaks a rule.
+pub fn charter(node: &Node, question: ProposeCharter) -> Result<ProposalReport, Failure> {
+    let roster = roster(node)?;
+    steward(node, &roster)?;
+    let mut change = question.change;
+    let mut stewards = roster.charter().stewards.clone();
+    for code in question.no_stewards {
+        if stewards.remove(&code).is_none() {
+            let fact = format!("{code} is no steward");
+            let remedy = "`fairshare steward status` lists who is";
+            return Err(Failure::new(WRONG, fact, remedy));
+        }
+    }
+    for (code, key) in question.stewards {
+        let key = match key {
+            Some(key) => key,
+            None => named(&roster, &code)?,
+        };
+        stewards.insert(code, key);
+    }
+    if stewards != roster.charter().stewards {
+        change.stewards = Some(stewards);
+    }
+    let at = now();
+    let next = roster.amend(&change, at).map_err(refused)?;
+    let proposal = Proposal::charter(&next, at);
+    let checked = proposal.check(&roster, at).map_err(refused)?;
+    Ok(report(&roster, &proposal, checked))
+}
+
+/// The organisation key of a member that takes part.
+fn named(roster: &Roster, code: &OdsCode) -> Result<PublicKey, Failure> {
+    let member = roster.member(code).filter(|member| member.is_active());
+    member.map(|member| member.organisation).ok_or_else(|| {
+        let fact = format!("{code} is no member that takes part, so its key is not known");
+        let remedy = "name the key `fairshare init` printed there: --steward CODE=KEY";
+        Failure::new(WRONG, fact, remedy)
+    })
+}
+
 /// The organisation key of the one request of this code that waits, and its fingerprint.
 fn asked_for(node: &Node, about: &OdsCode) -> Result<(PublicKey, String), Failure> {
     let waiting = node.membership.waiting();
@@ -134,7 +178,8 @@ fn open(node: &Node, which: &str) -> Result<Proposal, Failure> {
     let meant = |proposal: &&Proposal| {
         let checked = proposal.check(&roster, now());
         checked.is_ok_and(|checked| {
-            checked.about.as_str() == which || proposal.hash().to_string().starts_with(which)
+            let about = checked.subject.about().map_or("charter", OdsCode::as_str);
+            about == which || proposal.hash().to_string().starts_with(which)
         })
     };
     let found: Vec<_> = proposals.iter().map(|(_, it)| it).filter(meant).collect();
@@ -178,19 +223,19 @@ pub async fn sign(
     let held = node.membership.proposals().ok();
     let held = held.and_then(|all| all.get(&proposal.hash()).cloned());
     let report = report(&roster, &held.unwrap_or(proposal), checked);
-    let (kind, about) = (&report.kind, &report.about);
-    let given = report.signed.len();
-    let what = if report.decided {
-        format!(
-            "decided `{kind}` about {about}, {given} of {} signatures",
-            report.needed
-        )
+    let done = if report.decided {
+        "decided"
     } else {
-        format!(
-            "proposed `{kind}` about {about}, {given} of {} signatures",
-            report.needed
-        )
+        "proposed"
     };
+    let about = report.about.as_ref();
+    let about = about.map_or_else(String::new, |about| format!(" about {about}"));
+    let what = format!(
+        "{done} `{}`{about}, {} of {} signatures",
+        report.kind,
+        report.signed.len(),
+        report.needed
+    );
     operator(node, user, what).await?;
     Ok(report)
 }
@@ -221,16 +266,17 @@ pub fn list(node: &Node, _: &ListProposals) -> Result<ProposalsReport, Failure> 
 
 fn report(roster: &Roster, proposal: &Proposal, checked: Checked) -> ProposalReport {
     let decided = checked.is_decided();
-    let name = match &checked.decision {
-        Decision::Admit(admission) => Some(admission.name.to_string()),
-        _ => roster.member(&checked.about).map(|it| it.name.to_string()),
+    let name = match &checked.subject {
+        Subject::Decision(_, Decision::Admit(admission)) => Some(admission.name.to_string()),
+        Subject::Decision(about, _) => roster.member(about).map(|it| it.name.to_string()),
+        Subject::Charter(_) => Some(roster.charter().name.to_string()),
     };
     ProposalReport {
         proposal: proposal.hash(),
         name: name.unwrap_or_default(),
-        kind: checked.decision.kind().to_string(),
-        says: checked.decision.says(),
-        about: checked.about,
+        kind: checked.subject.word().to_owned(),
+        says: checked.subject.says(Some(roster.charter())),
+        about: checked.subject.about().cloned(),
         at: checked.at,
         until: checked.at + MAX_PROPOSAL_AGE,
         signed: checked.signed,

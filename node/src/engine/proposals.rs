@@ -9,8 +9,8 @@ use fairshare_protocol::join::{Candidacy, JoinRequest};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::proposal::talk::{Outcome, Talk};
 use fairshare_protocol::proposal::{Checked, Proposal};
-use fairshare_protocol::roster::{Decision, Inserted, Statement};
-use fairshare_protocol::statement::Signed;
+use fairshare_protocol::roster::{Decision, Inserted, Statement, StewardStatement};
+use fairshare_protocol::statement::{CoSigned, Signed};
 use fairshare_protocol::wire;
 use tokio::task::JoinSet;
 
@@ -127,7 +127,9 @@ pub async fn take(node: &Node, proposal: Proposal) -> Result<(Inserted, Checked)
 /// # Errors
 /// If it does not count, or this node cannot keep it.
 pub async fn decide(node: &Node, proposal: &Proposal) -> Result<(), Error> {
-    let decision = Statement::Steward(proposal.decision().clone());
+    let roster = node.membership.roster();
+    let roster = roster.ok_or(membership::Error::NoFederation)?;
+    let decision = proposal.clone().statement(&roster);
     // On disk before anybody can hear of it.
     let act = node.membership.keep(&decision, now())?;
     node.record(act).await?;
@@ -135,7 +137,8 @@ pub async fn decide(node: &Node, proposal: &Proposal) -> Result<(), Error> {
     node.membership.withdraw(&proposal.hash())?;
     let requests = match proposal {
         Proposal::Admission(Candidacy { request, .. }) => vec![request.clone()],
-        Proposal::Decision(_) => asked_for(node, proposal)?,
+        Proposal::Decision(decision) => asked_for(node, decision),
+        Proposal::Charter { .. } => Vec::new(),
     };
     for request in requests {
         let acts = own_statements(node, &request);
@@ -146,12 +149,12 @@ pub async fn decide(node: &Node, proposal: &Proposal) -> Result<(), Error> {
 }
 
 /// The requests that wait here and ask for the key that was just decided.
-fn asked_for(node: &Node, proposal: &Proposal) -> Result<Vec<Signed<JoinRequest>>, Error> {
-    let Ok(body) = proposal.decision().peek() else {
-        return Ok(Vec::new());
+fn asked_for(node: &Node, decision: &CoSigned<StewardStatement>) -> Vec<Signed<JoinRequest>> {
+    let Ok(body) = decision.peek() else {
+        return Vec::new();
     };
     let Ok(Decision::Key(key)) = body.decision() else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let waiting = node.membership.waiting();
     let of = waiting.iter().filter(|(_, request)| {
@@ -160,7 +163,7 @@ fn asked_for(node: &Node, proposal: &Proposal) -> Result<Vec<Signed<JoinRequest>
             asked.member == body.about && asked.admission.organisation == key.organisation
         })
     });
-    Ok(of.map(|(_, request)| request.clone()).collect())
+    of.map(|(_, request)| request.clone()).collect()
 }
 
 /// Takes in what a request says of its organisation. What does not count is left out: the

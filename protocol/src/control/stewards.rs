@@ -3,10 +3,11 @@
 //! As with admissions, the organisation key never comes to the node: the node writes what is to be
 //! signed, the command signs it and hands it back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::charter::Amendment;
 use crate::ids::{Hash, OdsCode, PublicKey};
 use crate::text::Line;
 use crate::time::Timestamp;
@@ -47,6 +48,18 @@ pub enum Motion {
     },
 }
 
+/// Write the next version of the charter, ready to be signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposeCharter {
+    /// What changes, but who the stewards are.
+    pub change: Amendment,
+    /// Who is to be a steward, or to be one with another key: this one, or that of the member.
+    pub stewards: BTreeMap<OdsCode, Option<PublicKey>>,
+    /// Who is to be none.
+    pub no_stewards: BTreeSet<OdsCode>,
+}
+
 /// Sign a proposal, or take it with the signatures it has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,8 +68,8 @@ pub struct SignProposal {
     pub sheet: String,
 }
 
-/// Show a proposal: one that is open here, by the beginning of its name or the code it is about;
-/// or the text of one.
+/// Show a proposal: one that is open here, by the beginning of its name, the code it is about, or
+/// `charter`; or the text of one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShowProposal {
@@ -91,9 +104,9 @@ pub struct ProposalsReport {
 pub struct ProposalReport {
     /// Its name.
     pub proposal: Hash,
-    /// Whom it concerns.
-    pub about: OdsCode,
-    /// That member's name.
+    /// Whom it concerns; none if it is a charter.
+    pub about: Option<OdsCode>,
+    /// That member's name, or the federation's.
     pub name: String,
     /// Its kind, in a word.
     pub kind: String,

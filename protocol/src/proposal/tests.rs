@@ -6,12 +6,14 @@ use rand::rngs::StdRng;
 
 use super::talk::{Outcome, Talk};
 use super::*;
+use crate::armour;
+use crate::charter::Amendment;
 use crate::conversation::pair::{self, End};
 use crate::conversation::{Conversation as _, Input, Output};
 use crate::journal::Act;
+use crate::roster::Statements;
 use crate::roster::decision::Reason;
 use crate::roster::tests::{NOW, code, founded, join, key, line};
-use crate::roster::{Statement, Statements};
 use crate::time::DAY;
 use crate::wire;
 
@@ -56,7 +58,7 @@ fn signatures_of_two_copies_add_up() {
     assert!(checked.is_decided());
     assert_eq!(checked.signed, [code("S1"), code("S3")]);
     // What they signed is what counts.
-    let decided = Statement::Steward(kept.decision().clone());
+    let decided = kept.clone().statement(&roster);
     assert!(held.insert(decided, NOW).is_ok());
     for again in [one, two] {
         let (inserted, _) = proposals.add(again, &roster, NOW).unwrap();
@@ -87,12 +89,103 @@ fn every_refusal_is_named() {
     let before = Timestamp(NOW.0 - DAY);
     assert_eq!(add(good.clone(), &roster, before), Refusal::Ahead(NOW));
     let decided = limit(&roster, "M4", "sooner", &[1, 2]);
-    let decided = Statement::Steward(decided.decision().clone());
+    let decided = decided.statement(&roster);
     held.insert(decided, NOW).unwrap();
     let overtaken = add(good, &Roster::of(&held), NOW);
     assert_eq!(overtaken, Refusal::Overtaken);
     assert!(overtaken.may_pass());
     assert_eq!(proposals, Proposals::default());
+}
+
+fn charter(roster: &Roster, change: &Amendment, signers: &[u8]) -> Proposal {
+    let mut proposal = Proposal::charter(&roster.amend(change, NOW).unwrap(), NOW);
+    for signer in signers {
+        proposal.add(&key(*signer));
+    }
+    proposal
+}
+
+fn renamed(name: &str) -> Amendment {
+    Amendment {
+        name: Some(line(name)),
+        ..Amendment::default()
+    }
+}
+
+#[test]
+fn a_charter_gathers_signatures_and_takes_effect() {
+    let mut held = federation();
+    let roster = Roster::of(&held);
+    let mut proposals = Proposals::default();
+    let one = charter(&roster, &renamed("Devon"), &[1]);
+    let copy: Proposal = armour::read(&armour::block(&one)).unwrap();
+    assert_eq!((&copy, copy.hash()), (&one, one.hash()));
+    proposals.add(one, &roster, NOW).unwrap();
+    // Another version, and a decision under the version that goes.
+    let other = charter(&roster, &renamed("Cornwall"), &[1]);
+    proposals.add(other.clone(), &roster, NOW).unwrap();
+    let limit = limit(&roster, "M4", "no answers", &[1]);
+    proposals.add(limit.clone(), &roster, NOW).unwrap();
+    let two = charter(&roster, &renamed("Devon"), &[2]);
+    let (_, kept) = proposals.add(two, &roster, NOW).unwrap();
+    let checked = kept.check(&roster, NOW).unwrap();
+    assert!(checked.is_decided());
+    let subject = &checked.subject;
+    assert_eq!((subject.word(), subject.about()), ("charter", None));
+    let says = subject.says(Some(roster.charter()));
+    let says: Vec<_> = says.iter().map(|(n, v)| (&n[..], &v[..])).collect();
+    assert_eq!(says, [("version", "2"), ("name", "Devon")]);
+    let statement = kept.clone().statement(&roster);
+    held.insert(statement, NOW).unwrap();
+    let after = Roster::of(&held);
+    assert_eq!(after.charter().name, line("Devon"));
+    assert!(after.members().eq(roster.members()));
+    for overtaken in [other, limit] {
+        let refusal = proposals.add(overtaken, &after, NOW).unwrap_err();
+        assert!(refusal.may_pass());
+    }
+    assert_eq!(proposals.tidy(&after, NOW).len(), 3);
+}
+
+#[test]
+fn a_charter_is_refused_by_name() {
+    let mut held = federation();
+    let roster = Roster::of(&held);
+    let refused = |proposal: &Proposal, roster: &Roster, now| {
+        let mut none = Proposals::default();
+        let added = none.add(proposal.clone(), roster, now);
+        added.map(|_| ()).unwrap_err()
+    };
+    let good = charter(&roster, &renamed("Devon"), &[1]);
+    let stranger = charter(&roster, &renamed("Devon"), &[1, 4]);
+    let refusal = refused(&stranger, &roster, NOW);
+    assert_eq!(refusal, charter::Refusal::NotASteward.into());
+    let old = NOW + MAX_PROPOSAL_AGE + Duration::from_millis(1);
+    assert_eq!(refused(&good, &roster, old), Refusal::Stale(NOW));
+    // All have signed, but the new epochs have begun: it is not taken any more.
+    let change = Amendment {
+        epoch_days: Some(30),
+        ..Amendment::default()
+    };
+    let late = NOW + Duration::from_millis(80 * DAY);
+    let epochs = roster.amend(&change, Timestamp(late.0 - 10 * DAY)).unwrap();
+    let mut proposal = Proposal::charter(&epochs, late);
+    (1..=3).for_each(|n| proposal.add(&key(n)));
+    assert!(proposal.check(&roster, late).unwrap().is_decided());
+    let began = epochs.epoch_start;
+    let passed = charter::Refusal::EpochPassed(began);
+    assert_eq!(refused(&proposal, &roster, began), passed.into());
+    // What it would not pin would be forgotten.
+    let decided = limit(&roster, "M4", "sooner", &[1, 2]);
+    held.insert(decided.statement(&roster), NOW).unwrap();
+    let spoken = Refusal::Charter(charter::Refusal::SpokenSince);
+    let after = Roster::of(&held);
+    assert_eq!(refused(&good, &after, NOW), spoken);
+    assert!(spoken.may_pass());
+    let sooner = charter(&after, &renamed("Sooner"), &[1, 2]);
+    held.insert(sooner.statement(&after), NOW).unwrap();
+    let overtaken = charter::Refusal::Overtaken(2);
+    assert_eq!(refused(&good, &Roster::of(&held), NOW), overtaken.into());
 }
 
 #[test]

@@ -14,15 +14,10 @@ use std::sync::Arc;
 
 use super::incoming::signers;
 use super::{Inserted, Refusal};
-use crate::charter::{self, Amendment, Charter, Epochs, Pins, Version};
-use crate::ids::{FederationId, Hash, OdsCode, PublicKey};
+use crate::charter::{self, Charter, Epochs, Pins, Version};
+use crate::ids::{FederationId, Hash};
 use crate::limits::{MAX_CHARTERS, MAX_RIVALS};
 use crate::statement::CoSigned;
-use crate::time::{DAY, Timestamp};
-
-/// Days that are left of an epoch at least when a change of their length is drafted to begin at its
-/// end: stewards must have time to sign.
-const DAYS_TO_SIGN: u64 = 14;
 
 /// All versions held. Copies are cheap.
 #[derive(Debug, Clone)]
@@ -135,8 +130,9 @@ impl Charters {
         if self.holds(&hash) {
             return Ok(Inserted::Known);
         }
-        let (charter, epochs) = self.follows(version)?;
+        let charter = version.check()?;
         let before = self.before(&charter)?;
+        let epochs = before.epochs_of(&charter)?;
         let signers = signers(&version.charter, verified)?;
         before.charter.enough(&signers)?;
         let siblings: BTreeSet<Hash> = self.after(&self.previous(&charter)?).collect();
@@ -154,20 +150,6 @@ impl Charters {
         self.known.insert(hash, Arc::new(known));
         self.settle();
         Ok(Inserted::New)
-    }
-
-    /// The charter of a version that follows one that is held, and its epochs, whoever signed it.
-    fn follows(&self, version: &Version) -> Result<(Charter, Epochs), Refusal> {
-        let charter = version.check()?;
-        let before = self.before(&charter)?;
-        if before.charter.version.checked_add(1) != Some(charter.version) {
-            return Err(Refusal::Charter(charter::Refusal::Version {
-                given: charter.version,
-                before: before.charter.version,
-            }));
-        }
-        let epochs = before.epochs.then(&charter)?;
-        Ok((charter, epochs))
     }
 
     fn previous(&self, charter: &Charter) -> Result<Hash, Refusal> {
@@ -212,67 +194,18 @@ impl Charters {
             rivals,
         };
     }
+}
 
-    /// The next version, for stewards to sign. Where versions contradict each other it names all of
-    /// them void.
-    ///
-    /// # Errors
-    /// If it would break a rule, or change nothing.
-    pub(super) fn amend(
-        &self,
-        change: &Amendment,
-        last: BTreeMap<OdsCode, Hash>,
-        now: Timestamp,
-    ) -> Result<Version, charter::Refusal> {
-        let current = &self.current;
-        let before = current.charter();
-        let mut next = change.apply(before.clone());
-        if next == *before && current.rivals.is_empty() {
-            return Err(charter::Refusal::NothingChanged);
+impl Known {
+    /// The epochs of a version that follows this one, whoever signed it.
+    fn epochs_of(&self, next: &Charter) -> Result<Epochs, charter::Refusal> {
+        if self.charter.version.checked_add(1) != Some(next.version) {
+            return Err(charter::Refusal::Version {
+                given: next.version,
+                before: self.charter.version,
+            });
         }
-        if next.epoch_days != before.epoch_days {
-            let epochs = current.epochs();
-            let epoch = epochs.at(now);
-            let soon = now.0.saturating_add(DAYS_TO_SIGN * DAY) > epochs.end(epoch).0;
-            next.epoch_start = epochs.end(epoch.saturating_add(u32::from(soon)));
-        }
-        let void = current.rivals.keys().copied().collect();
-        let pins = Pins { last, void };
-        next.version = before.version.saturating_add(1);
-        next.previous = Some(current.hash);
-        next.pins = Some(pins.hash());
-        next.check()?;
-        current.epochs().then(&next)?;
-        Ok(Version {
-            charter: CoSigned::draft(&next),
-            pins,
-        })
-    }
-
-    /// Whether a steward may sign this version now, and who has.
-    ///
-    /// # Errors
-    /// If it follows another version than the current one, does not settle what is contested, comes
-    /// too late, or breaks a rule.
-    pub(super) fn review(
-        &self,
-        version: &Version,
-        now: Timestamp,
-    ) -> Result<BTreeSet<PublicKey>, Refusal> {
-        let (charter, _) = self.follows(version)?;
-        let current = &self.current;
-        let before = current.charter();
-        if charter.previous != Some(current.hash) {
-            return Err(charter::Refusal::Overtaken(before.version).into());
-        }
-        let void = &version.pins.void;
-        if !current.rivals.keys().all(|hash| void.contains(hash)) {
-            current.uncontested()?;
-        }
-        if charter.epoch_start != before.epoch_start && charter.epoch_start <= now {
-            return Err(charter::Refusal::EpochPassed(charter.epoch_start).into());
-        }
-        Ok(version.charter.verify()?.1)
+        self.epochs.then(next)
     }
 }
 
@@ -295,6 +228,16 @@ impl Current {
     /// What it pins.
     pub fn pins(&self) -> &Pins {
         &self.known.pins
+    }
+
+    /// The epochs of a version that follows it, whoever signed it.
+    pub(super) fn epochs_of(&self, next: &Charter) -> Result<Epochs, charter::Refusal> {
+        self.known.epochs_of(next)
+    }
+
+    /// The versions that contradict each other about what follows.
+    pub(super) fn rivals(&self) -> impl Iterator<Item = Hash> {
+        self.rivals.keys().copied()
     }
 
     /// What the versions pin that contradict each other about what follows.

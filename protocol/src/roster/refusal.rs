@@ -89,9 +89,6 @@ pub enum Refusal {
         /// What the member is.
         status: &'static str,
     },
-    /// A draft that is not the next decision any more.
-    #[error("stewards have spoken about {0} since this was drafted; draft it anew")]
-    SpokenSince(OdsCode),
     /// A signature or the bytes.
     #[error(transparent)]
     Statement(#[from] statement::Error),

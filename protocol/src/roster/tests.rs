@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decision::{NewKey, Reason};
 use super::own::{Dspt, Reach, Signer};
 use super::*;
-use crate::charter::Amendment;
+use crate::charter::{Amendment, Version};
 use crate::crypto::sign::KeyPair;
 use crate::ids::SealKey;
 use crate::statement::{CoSigned, Signed};
@@ -83,11 +83,13 @@ fn renamed(name: &str) -> Amendment {
 
 /// A version that follows the current one, signed by these stewards.
 fn amended(on: &Statements, change: &Amendment, signers: &[u8]) -> Statement {
-    let mut draft = Draft::Charter(on.amend(change, NOW).unwrap());
+    let roster = Roster::of(on);
+    let mut charter = CoSigned::draft(&roster.amend(change, NOW).unwrap());
     for signer in signers {
-        draft.add(&key(*signer));
+        charter.add(&key(*signer));
     }
-    draft.into()
+    let pins = roster.pins();
+    Statement::Charter(Version { charter, pins })
 }
 
 /// Takes a version that follows the current one.

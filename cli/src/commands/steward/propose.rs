@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fairshare_protocol::armour;
 use fairshare_protocol::control::Failure;
-use fairshare_protocol::control::stewards::{Motion, Propose as Draft};
+use fairshare_protocol::control::stewards::{Motion, ProposalReport, Propose as Draft};
 use fairshare_protocol::ids::{OdsCode, PublicKey};
 use fairshare_protocol::proposal::Proposal;
 use fairshare_protocol::text::Line;
@@ -13,7 +13,7 @@ use super::{agreed, finish, hand_over};
 use crate::client::Client;
 use crate::signing::{Signing, wrong};
 
-/// Propose a decision about a member, and sign it
+/// Propose a decision about a member, or another charter, and sign it
 ///
 /// None of them touches what is asked for one person's care, unless it removes the member.
 #[derive(Debug, clap::Subcommand)]
@@ -56,6 +56,7 @@ pub enum Propose {
   $ fairshare steward propose key L83024 --reason 'their server was stolen'
   $ fairshare steward propose key L83024 --key 3d1f… --reason 'passphrase lost'")]
     Key(Key),
+    Charter(super::charter::Charter),
 }
 
 /// A decision that is told in words.
@@ -105,14 +106,15 @@ pub struct Succeed {
 
 /// How a proposal is signed, and where it goes.
 #[derive(Debug, clap::Args)]
-struct How {
+pub struct How {
     /// Do not ask whether it says what is meant
     #[arg(long)]
     yes: bool,
     /// Only write it into a file, to be signed where the organisation key is
     #[arg(long, conflicts_with_all = ["org_key", "passphrase_file"])]
     unsigned: bool,
-    /// Where to write the proposal [default: proposal-CODE.txt, unless it is decided]
+    /// Where to write the proposal [default: proposal-CODE.txt, or proposal-charter.txt, unless it
+    /// is decided]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -121,16 +123,18 @@ struct How {
 
 impl Propose {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
-        let (about, motion, how) = match self {
-            Self::Limit(it) => (it.about, Motion::Limit(it.reason), it.how),
-            Self::Remove(it) => (it.about, Motion::Remove(it.reason), it.how),
-            Self::Reinstate(it) => (it.about, Motion::Reinstate(it.reason), it.how),
+        let (drafted, how) = match self {
+            Self::Limit(it) => ask(client, it.about, Motion::Limit(it.reason), it.how).await?,
+            Self::Remove(it) => ask(client, it.about, Motion::Remove(it.reason), it.how).await?,
+            Self::Reinstate(it) => {
+                ask(client, it.about, Motion::Reinstate(it.reason), it.how).await?
+            }
             Self::Succeed(it) => {
                 let motion = Motion::Succeed {
                     predecessors: it.predecessors.into_iter().collect(),
                     reason: it.reason,
                 };
-                (it.about, motion, it.how)
+                ask(client, it.about, motion, it.how).await?
             }
             Self::Key(it) => {
                 let (organisation, reason) = (it.key, it.reason);
@@ -138,10 +142,10 @@ impl Propose {
                     organisation,
                     reason,
                 };
-                (it.about, motion, it.how)
+                ask(client, it.about, motion, it.how).await?
             }
+            Self::Charter(it) => (client.ask(it.question()?).await?, it.how),
         };
-        let drafted = client.ask(Draft { about, motion }).await?;
         if how.unsigned {
             return finish(client, drafted, true, how.out.as_deref());
         }
@@ -150,4 +154,14 @@ impl Propose {
         proposal.add(&how.signing.key(client)?);
         hand_over(client, &proposal, how.out.as_deref()).await
     }
+}
+
+/// Has the node write a decision about a member.
+async fn ask(
+    client: &Client,
+    about: OdsCode,
+    motion: Motion,
+    how: How,
+) -> Result<(ProposalReport, How), Failure> {
+    Ok((client.ask(Draft { about, motion }).await?, how))
 }

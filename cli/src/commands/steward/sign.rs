@@ -6,10 +6,10 @@ use fairshare_protocol::armour;
 use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::stewards::ShowProposal;
 use fairshare_protocol::ids::OdsCode;
-use fairshare_protocol::proposal::Proposal;
+use fairshare_protocol::proposal::{Proposal, Subject};
 use serde::Serialize;
 
-use super::{agreed, hand_over, unconfirmed};
+use super::{agreed, decided, hand_over, unconfirmed, usual};
 use crate::client::Client;
 use crate::commands::join;
 use crate::output::Page;
@@ -28,10 +28,11 @@ use crate::signing::{Signing, confirm, say, wrong};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ fairshare steward sign L83024
+  $ fairshare steward sign charter
   $ fairshare steward sign 7c02 --yes
   $ fairshare steward sign proposal-L83024.txt --offline --org-key /media/stick/organisation.key")]
 pub struct Sign {
-    /// A file or link; or, of an open proposal, the code it is about or the beginning of its name
+    /// A file or link; or, of an open proposal, the code it is about, `charter`, or how its name begins
     #[arg(value_name = "WHICH")]
     which: String,
     /// Ask no node: sign the file, and write it
@@ -40,7 +41,8 @@ pub struct Sign {
     /// Do not ask whether it says what is meant
     #[arg(long)]
     yes: bool,
-    /// Where to write the proposal [default: proposal-CODE.txt, unless it is decided]
+    /// Where to write the proposal [default: proposal-CODE.txt, or proposal-charter.txt, unless it
+    /// is decided]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -72,13 +74,17 @@ impl Sign {
     /// Signs on a machine that has the key and nothing else.
     fn offline(&self, client: &Client) -> Result<u8, Failure> {
         let mut proposal: Proposal = armour::read(&paper::text(&self.which)?).map_err(wrong)?;
-        let (body, _) = proposal.decision().verify().map_err(wrong)?;
-        let decision = body.decision().map_err(wrong)?;
+        let (subject, _, _) = proposal.read().map_err(wrong)?;
+        let under = match (&subject, proposal.decision()) {
+            (Subject::Charter(next), _) => next.previous,
+            (_, Some(decision)) => Some(decision.peek().map_err(wrong)?.charter),
+            (_, None) => None,
+        };
         let mut shown = Offline {
-            about: body.about,
-            kind: decision.kind().to_string(),
-            says: decision.says(),
-            charter: body.charter.to_string(),
+            about: subject.about().cloned(),
+            kind: subject.word().to_owned(),
+            says: subject.says(None),
+            charter: under.as_ref().map(ToString::to_string).unwrap_or_default(),
             file: None,
         };
         if !self.yes {
@@ -88,7 +94,7 @@ impl Sign {
             }
         }
         proposal.add(&self.signing.key(client)?);
-        let usual = format!("proposal-{}.txt", shown.about);
+        let usual = usual(shown.about.as_ref());
         let text = armour::block(&proposal);
         shown.file = Some(paper::write(self.out.as_deref(), &usual, &text)?);
         client.output.answer(&shown, |page| {
@@ -104,7 +110,7 @@ impl Sign {
 /// A proposal as it is read without a roster.
 #[derive(Debug, Serialize)]
 struct Offline {
-    about: OdsCode,
+    about: Option<OdsCode>,
     kind: String,
     says: Vec<(String, String)>,
     charter: String,
@@ -113,9 +119,13 @@ struct Offline {
 
 impl Offline {
     fn show(&self, page: &mut Page) {
+        let follows = match self.about {
+            Some(_) => "charter",
+            None => "follows",
+        };
         let mut fields = vec![
-            ("decision", format!("{} {}", self.kind, self.about)),
-            ("charter", self.charter.clone()),
+            ("decision", decided(&self.kind, self.about.as_ref(), "")),
+            (follows, self.charter.clone()),
         ];
         fields.extend(self.says.iter().map(|(n, v)| (n.as_str(), v.clone())));
         if let Some(file) = &self.file {
