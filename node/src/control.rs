@@ -32,6 +32,7 @@ mod ledger;
 mod members;
 mod naming;
 mod noticing;
+mod previewing;
 mod proposing;
 mod received;
 mod reconciling;
@@ -115,6 +116,9 @@ pub async fn dispatch(
         Request::ShowOffer(question) => answer(members::show_offer(node, &question)?),
         Request::PublishOffer(question) => {
             answer(members::publish_offer(node, user, question).await?)
+        }
+        Request::PreviewOffer(question) => {
+            answer(previewing::preview(node, question, progress).await?)
         }
         Request::ShowTerms(question) => answer(members::show_terms(node, &question)?),
     }
@@ -242,6 +246,11 @@ impl Progress {
     /// Tells the receiver of `to`.
     pub const fn to(to: mpsc::Sender<Step>) -> Self {
         Self(Some(to))
+    }
+
+    /// Whether whoever asked has gone.
+    pub fn is_gone(&self) -> bool {
+        self.0.as_ref().is_some_and(mpsc::Sender::is_closed)
     }
 
     /// `done` of `total` units of `unit` are done; `what` says in a few words what is going on,

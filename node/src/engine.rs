@@ -19,6 +19,7 @@ pub mod keeping;
 pub mod ledger;
 pub mod matching;
 pub mod notices;
+pub mod preview;
 pub mod progress;
 pub mod proposals;
 pub mod reconcile;

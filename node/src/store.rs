@@ -10,7 +10,7 @@
 //! depends on a write may leave the node before its commit returned.
 //!
 //! **Opened after any kill.** sled takes two of its own unfinished files for damage and would never
-//! open again: [`clear_unfinished`] removes them first.
+//! open again: `clear_unfinished` removes them first.
 //!
 //! Large bodies live outside sled, in [`blobs`], because sled never shrinks its file.
 

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod node;
 pub mod notices;
 pub mod offer;
+pub mod preview;
 pub mod reconcile;
 pub mod reports;
 pub mod reviews;
@@ -190,6 +191,8 @@ requests! {
     ShowOffer(offer::ShowOffer) -> offer::OfferReport,
     /// Publish an offer.
     PublishOffer(offer::PublishOffer) -> offer::Published,
+    /// What members would see under an offer.
+    PreviewOffer(preview::PreviewOffer) -> preview::PreviewReport,
     /// What flows between two members.
     ShowTerms(offer::ShowTerms) -> offer::TermsReport,
 }

@@ -238,22 +238,31 @@ impl Roster {
         if one == other {
             return Err(NoTerms::Oneself(one.clone()));
         }
-        let party = |code: &OdsCode| {
-            let member = self.member(code);
-            let member = member.ok_or_else(|| NoTerms::Unknown(code.clone()))?;
-            if !member.is_active() {
-                return Err(NoTerms::Inactive(code.clone(), member.status));
-            }
-            let offer = member.offer.as_ref();
-            let offer = offer.ok_or_else(|| NoTerms::NoOffer(code.clone()))?;
-            Ok(Party {
-                code: &member.code,
-                kind: member.kind,
-                bulk: member.status == Status::Admitted,
-                offer,
-            })
-        };
-        Ok(Terms::between(party(one)?, party(other)?, self.charter()))
+        let (one, other) = (self.party(one, None)?, self.party(other, None)?);
+        Ok(Terms::between(one, other, self.charter()))
+    }
+
+    /// A member as one side of terms: under `offer`, or, without one, under what it published.
+    ///
+    /// # Errors
+    /// If it takes no part or has no offer.
+    pub fn party<'a>(
+        &'a self,
+        code: &OdsCode,
+        offer: Option<&'a Offer>,
+    ) -> Result<Party<'a>, NoTerms> {
+        let member = self.member(code);
+        let member = member.ok_or_else(|| NoTerms::Unknown(code.clone()))?;
+        if !member.is_active() {
+            return Err(NoTerms::Inactive(code.clone(), member.status));
+        }
+        let offer = offer.or(member.offer.as_ref());
+        Ok(Party {
+            code: &member.code,
+            kind: member.kind,
+            bulk: member.status == Status::Admitted,
+            offer: offer.ok_or_else(|| NoTerms::NoOffer(code.clone()))?,
+        })
     }
 
     /// A decision about a member, for stewards to sign: the next in its chain.

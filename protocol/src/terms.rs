@@ -4,19 +4,39 @@
 //! Care lane: a category flows from A to B for a purpose if A shows it to B's kind and B needs it
 //! from A's kind. Each direction stands on its own; what flows one way with nothing equivalent the
 //! other way is *one-sided*, which is said and changes nothing. Bulk lane: besides, B must show A an
-//! equivalent category (the level field), and neither side may be limited.
+//! equivalent category (the level field), and neither side may be limited. Nothing flows between two
+//! members of which one does not show presence to the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::category::{Category, Lane, Purpose};
+use crate::category::{Category, Lane, Purpose, words};
 use crate::charter::Charter;
 use crate::codec;
 use crate::crypto::hash;
 use crate::ids::{Hash, OdsCode};
 use crate::member::MemberKind;
 use crate::offer::{Offer, may_travel};
+
+words! {
+    /// Why a category does not flow from one member to another for a purpose, the closest to
+    /// flowing last.
+    Closed {
+        /// It never travels so: `other` nowhere, `safeguarding` not in bulk.
+        Never = "never-shown",
+        /// One of the two does not show presence to the other.
+        NoPresence = "presence-not-shown",
+        /// The one that has it does not show it.
+        NotShown = "not-offered",
+        /// The other does not need it.
+        NotNeeded = "not-needed",
+        /// One of the two is limited: nothing flows in bulk.
+        Limited = "limited",
+        /// In bulk, and the other shows nothing equivalent.
+        NotLevel = "not-level",
+    }
+}
 
 /// One side of terms.
 #[derive(Debug, Clone, Copy)]
@@ -93,8 +113,7 @@ impl Terms {
         Self {
             first: a.code.clone(),
             second: b.code.clone(),
-            may_match: a.offer.presence.shows.contains(&b.kind)
-                && b.offer.presence.shows.contains(&a.kind),
+            may_match: may_match(a, b),
             first_shows_in_return: a.offer.show_in_return,
             second_shows_in_return: b.offer.show_in_return,
             purposes,
@@ -163,26 +182,44 @@ pub fn purpose(word: &str) -> Result<Purpose, Refusal> {
     })
 }
 
-fn flow(from: Party<'_>, to: Party<'_>, purpose: Purpose, charter: &Charter) -> BTreeSet<Category> {
-    let level = |category: Category| match purpose.lane() {
-        Lane::Care => true,
-        Lane::Bulk => {
-            let mut all = Category::ALL.iter();
-            from.bulk
-                && to.bulk
-                && all.any(|other| {
-                    may_travel(*other, purpose)
-                        && charter.equivalent(category, *other)
-                        && to.offer.shows(*other, purpose, from.kind)
-                })
-        }
+/// Whether each shows presence to the other's kind: without, there is no match and nothing flows.
+pub fn may_match(one: Party<'_>, other: Party<'_>) -> bool {
+    one.offer.presence.shows.contains(&other.kind) && other.offer.presence.shows.contains(&one.kind)
+}
+
+/// Why `category` does not flow from one member to the other for `purpose`; none if it does.
+pub fn closed(
+    from: Party<'_>,
+    to: Party<'_>,
+    (category, purpose): (Category, Purpose),
+    charter: &Charter,
+) -> Option<Closed> {
+    let bulk = purpose.lane() == Lane::Bulk;
+    let equivalent = |other: &Category| {
+        may_travel(*other, purpose)
+            && charter.equivalent(category, *other)
+            && to.offer.shows(*other, purpose, from.kind)
     };
-    let all = Category::ALL.iter().copied();
-    all.filter(|category| may_travel(*category, purpose))
-        .filter(|category| from.offer.shows(*category, purpose, to.kind))
-        .filter(|category| to.offer.needs(*category, purpose, from.kind))
-        .filter(|category| level(*category))
-        .collect()
+    if !may_travel(category, purpose) {
+        Some(Closed::Never)
+    } else if !may_match(from, to) {
+        Some(Closed::NoPresence)
+    } else if !from.offer.shows(category, purpose, to.kind) {
+        Some(Closed::NotShown)
+    } else if !to.offer.needs(category, purpose, from.kind) {
+        Some(Closed::NotNeeded)
+    } else if bulk && !(from.bulk && to.bulk) {
+        Some(Closed::Limited)
+    } else if bulk && !Category::ALL.iter().any(equivalent) {
+        Some(Closed::NotLevel)
+    } else {
+        None
+    }
+}
+
+fn flow(from: Party<'_>, to: Party<'_>, purpose: Purpose, charter: &Charter) -> BTreeSet<Category> {
+    let flows = |category: &Category| closed(from, to, (*category, purpose), charter).is_none();
+    Category::ALL.iter().copied().filter(flows).collect()
 }
 
 fn unmatched(
@@ -372,15 +409,19 @@ mod tests {
     }
 
     #[test]
-    fn two_members_match_only_if_each_shows_presence_to_the_other() {
+    fn two_members_match_and_show_only_if_each_shows_presence_to_the_other() {
         let (acute, gp) = (Offer::default_for(ACUTE), Offer::default_for(GP));
         assert!(terms(("RH8", ACUTE, &acute), ("L83024", GP, &gp)).may_match);
         let mut closed = gp.clone();
         closed.presence.shows.remove(&ACUTE);
-        assert!(!terms(("RH8", ACUTE, &acute), ("L83024", GP, &closed)).may_match);
+        let one = terms(("RH8", ACUTE, &acute), ("L83024", GP, &closed));
         let mut closed = acute.clone();
         closed.presence.shows.clear();
-        assert!(!terms(("RH8", ACUTE, &closed), ("L83024", GP, &gp)).may_match);
+        let other = terms(("RH8", ACUTE, &closed), ("L83024", GP, &gp));
+        for without in [one, other] {
+            assert!(!without.may_match);
+            assert!(without.purposes.is_empty(), "an earlier match is of no use");
+        }
     }
 
     #[test]

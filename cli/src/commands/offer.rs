@@ -1,6 +1,7 @@
 //! `fairshare offer`
 
 mod diff;
+mod preview;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::signing::wrong;
 pub enum OfferCommand {
     Show(Show),
     Diff(diff::Diff),
+    Preview(preview::Preview),
     Publish(Publish),
 }
 
@@ -33,6 +35,7 @@ impl OfferCommand {
         match self {
             Self::Show(command) => command.run(client).await,
             Self::Diff(command) => command.run(client).await,
+            Self::Preview(command) => command.run(client).await,
             Self::Publish(command) => command.run(client).await,
         }
     }

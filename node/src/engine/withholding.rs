@@ -51,9 +51,16 @@ pub(crate) struct Held {
 /// # Errors
 /// If the store fails.
 pub(crate) fn held(node: &Node, key: &IndexKey) -> Result<Held, Error> {
+    held_under(node, key, masked(node)?)
+}
+
+/// As [`held`], were this masked.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) fn held_under(node: &Node, key: &IndexKey, masked: Masked) -> Result<Held, Error> {
     let people = node.records.people_by_key(key)?;
     let withheld = node.withheld.of(Some(key), &people)?;
-    let masked = masked(node)?;
     // An organisation that registered somebody twice holds two: what is theirs is in both.
     let mut records = Vec::new();
     for id in &people {
@@ -169,17 +176,41 @@ pub fn opened(node: &Node) -> BTreeSet<Service> {
 fn masked(node: &Node) -> Result<Masked, Error> {
     let Ground(import, changes, opened) = Ground::now(node);
     let masked = node.withheld.masked((import, changes, &opened), || {
-        let closed = Service::ALL.iter().copied();
-        let closed = closed.filter(|service| !opened.contains(service));
-        let closed = closed.flat_map(Mark::closed);
-        let masks = node.withheld.masks()?;
-        let named = masks
-            .iter()
-            .filter_map(|mask| Mark::named(mask.token.as_str()));
-        let marks = closed.chain(named.flatten());
-        close(node, marks.map(|mark| node.records.mark_name(&mark)))
+        let closed = closed_marks(node, &opened);
+        close(node, closed.chain(masked_marks(node)?))
     });
     Ok(masked?)
+}
+
+/// The names of everything that stays home if these services are opened and no others: because the
+/// rest is closed; and all of it, with what operators masked.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) fn masked_if(
+    node: &Node,
+    opened: &BTreeSet<Service>,
+) -> Result<(Masked, Masked), Error> {
+    let closed = close(node, closed_marks(node, opened))?;
+    let all = closed_marks(node, opened).chain(masked_marks(node)?);
+    Ok((closed.into(), close(node, all)?.into()))
+}
+
+/// What marks records of the services that stay closed unless opened.
+fn closed_marks(node: &Node, opened: &BTreeSet<Service>) -> impl Iterator<Item = Named> {
+    let closed = Service::ALL.iter().filter(|it| !opened.contains(it));
+    let marks = closed.flat_map(|service| Mark::closed(*service));
+    marks.map(|mark| node.records.mark_name(&mark))
+}
+
+/// What marks records of the services an operator masked.
+fn masked_marks(node: &Node) -> Result<Vec<Named>, crate::store::Error> {
+    let masks = node.withheld.masks()?;
+    let marks = masks
+        .iter()
+        .filter_map(|mask| Mark::named(mask.token.as_str()));
+    let names = marks.flatten().map(|mark| node.records.mark_name(&mark));
+    Ok(names.collect())
 }
 
 /// What has these marks, what goes by these names, and what is part of it.
@@ -199,7 +230,7 @@ fn close(
 
 /// Which of a person's records stay home with their service: those marked so, what belongs to
 /// them, and the Binaries these reference.
-fn home(records: &[(Named, Record)], masked: &Masked) -> BTreeSet<Named> {
+pub(crate) fn home(records: &[(Named, Record)], masked: &Masked) -> BTreeSet<Named> {
     let mut home = BTreeSet::new();
     let mut before = None;
     // An episode's encounters, their records, and what those reference: a few rounds at most.
