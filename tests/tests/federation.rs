@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -128,6 +129,61 @@ fn all_agree(sites: &[&Site]) -> bool {
     rosters.windows(2).all(|pair| pair[0] == pair[1])
 }
 
+/// Some publish another offer than the default of their kind.
+fn offer_otherwise(sites: &[Site]) {
+    for (n, from, to) in [
+        (1, "show-in-return = true", "show-in-return = false"),
+        (
+            2,
+            "documents = { shows = [\"clinical\"]",
+            "documents = { shows = [\"gp-practice\"]",
+        ),
+        (3, "opened-services = []", "opened-services = [\"hiv\"]"),
+    ] {
+        let file = sites[n].dir().join("home/offer.toml");
+        let offer = fs::read_to_string(&file).unwrap();
+        assert!(offer.contains(from), "{offer}");
+        fs::write(&file, offer.replace(from, to)).unwrap();
+        sites[n].ok(&["offer", "publish", "--reason", "as agreed"]);
+    }
+}
+
+/// Whether each two of these compute the same terms between them, which are not those of any others.
+fn same_terms(sites: &[Site], who: &[usize]) -> bool {
+    let hash = |one: usize, other: usize| {
+        let terms = sites[one].json(&["terms", MEMBERS[other][0]]);
+        terms["hash"].as_str().unwrap().to_owned()
+    };
+    let pairs = who.iter().flat_map(|one| {
+        let others = who.iter().filter(move |other| *other > one);
+        others.map(move |other| (*one, *other))
+    });
+    let mut all = BTreeSet::new();
+    let mut count = 0;
+    pairs.into_iter().all(|(one, other)| {
+        count += 1;
+        let terms = hash(one, other);
+        let same = terms == hash(other, one);
+        all.insert(terms);
+        same && all.len() == count
+    })
+}
+
+/// The name, the version and the stewards of the charter, as every one of these nodes has it.
+fn charter(sites: &[Site], who: &[usize]) -> Option<(String, u64, String)> {
+    let shown = who.iter().map(|n| {
+        let report = sites[*n].json(&["federation", "show"]);
+        let name = report["name"].as_str().unwrap().to_owned();
+        let version = report["version"].as_u64().unwrap();
+        (name, version, report["stewards"].to_string())
+    });
+    let shown: BTreeSet<_> = shown.collect();
+    let [one] = &Vec::from_iter(shown)[..] else {
+        return None;
+    };
+    Some(one.clone())
+}
+
 fn status_of(site: &Site, code: &str) -> String {
     let members = roster(site)["members"].clone();
     let found = members
@@ -138,16 +194,16 @@ fn status_of(site: &Site, code: &str) -> String {
     found.map_or_else(String::new, |it| it["status"].as_str().unwrap().to_owned())
 }
 
-/// One steward proposes, and another signs what its node heard.
+/// One steward proposes, and another signs what its node heard: about a member, or `charter`.
 fn decide(sites: &[Site], by: [usize; 2], motion: &[&str], about: &str) {
-    sites[by[0]].ok(&[&["steward", "propose"], motion, &["--yes"]].concat());
+    let proposed = sites[by[0]].json(&[&["steward", "propose"], motion, &["--yes"]].concat());
     until("the proposal is heard", || {
         let status = sites[by[1]].json(&["steward", "status"]);
         status["proposals"]
             .as_array()
             .unwrap()
             .iter()
-            .any(|it| it["about"] == about)
+            .any(|it| it["proposal"] == proposed["proposal"])
     });
     let signed = sites[by[1]].json(&["steward", "sign", about, "--yes"]);
     assert_eq!(signed["decided"], true);
@@ -236,6 +292,22 @@ fn seven_members_join_and_are_limited_removed_rekeyed_and_merged_and_all_agree()
         until("all are connected", || up(site).len() == 6);
         site.json(&["match"]);
     }
+    care(&sites, &every);
+    offer_otherwise(&sites);
+    until("all know the terms", || same_terms(&sites, &every));
+    // The charter has another version, and nobody notices but by its name.
+    let words = [
+        "charter",
+        "--name",
+        "Devon and Cornwall",
+        "--additions",
+        "9000",
+    ];
+    decide(&sites, [1, 2], &words, "charter");
+    until("it is theirs everywhere", || {
+        let stewards = r#"["912","L83024","RH8"]"#.to_owned();
+        charter(&sites, &every) == Some(("Devon and Cornwall".to_owned(), 2, stewards))
+    });
     care(&sites, &every);
 
     // One is limited; it is asked and asks as before.
@@ -338,6 +410,10 @@ fn seven_members_join_and_are_limited_removed_rekeyed_and_merged_and_all_agree()
     let sides = [[0, 1].as_slice(), &[3, 4]];
     let words = ["reinstate", "RDY", "--reason", "rounds are answered"];
     decide(&sites, [0, 1], &words, "RDY");
+    // Who left is replaced as a steward by one that cannot hear of it yet; epochs get shorter.
+    let words = ["charter", "--no-steward", "912", "--steward", "RDY"];
+    let words = [&words[..], &["--epoch-days", "30"]].concat();
+    decide(&sites, [0, 1], &words, "charter");
     // Restarted in an order nobody chose, while the line is cut.
     let mut order = remaining.to_vec();
     order.shuffle(&mut StdRng::seed_from_u64(7));
@@ -354,5 +430,17 @@ fn seven_members_join_and_are_limited_removed_rekeyed_and_merged_and_all_agree()
         let all: Vec<&Site> = remaining.iter().map(|n| &sites[*n]).collect();
         all_agree(&all)
     });
+    let stewards = r#"["L83024","RDY","RH8"]"#.to_owned();
+    let now = charter(&sites, &remaining);
+    assert_eq!(now, Some(("Devon and Cornwall".to_owned(), 3, stewards)));
+    // The new steward's word counts.
+    let words = ["limit", "L83099", "--reason", "no round answered"];
+    decide(&sites, [3, 0], &words, "L83099");
+    until("all agree on that, too", || {
+        let all: Vec<&Site> = remaining.iter().map(|n| &sites[*n]).collect();
+        all_agree(&all) && status_of(&sites[4], "L83099") == "limited"
+    });
+    until("all know the terms", || same_terms(&sites, &remaining));
+    care(&sites, &remaining);
     drop(thief);
 }

@@ -303,8 +303,12 @@ impl Show {
 fn federation(page: &mut Page, report: &FederationReport) {
     let stewards: Vec<_> = report.stewards.iter().map(OdsCode::as_str).collect();
     let (epoch, ends) = report.epoch;
+    let version = match report.version {
+        ..=1 => String::new(),
+        later => format!(", version {later} of its charter"),
+    };
     page.fields(&[
-        ("federation", report.name.clone()),
+        ("federation", format!("{}{version}", report.name)),
         ("fingerprint", report.fingerprint.clone()),
         (
             "stewards",

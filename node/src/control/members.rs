@@ -137,6 +137,7 @@ pub(super) fn federation(node: &Node, roster: &Roster) -> FederationReport {
         name: charter.name.to_string(),
         id: roster.federation(),
         fingerprint: roster.federation().spoken(),
+        version: roster.charter().version,
         agreement: charter.agreement,
         stewards: charter.stewards.keys().cloned().collect(),
         threshold: charter.threshold,

@@ -40,6 +40,8 @@ pub struct FederationReport {
     pub id: FederationId,
     /// Its id, to be read over the telephone.
     pub fingerprint: String,
+    /// The version of its charter.
+    pub version: u32,
     /// Hash of the data-sharing agreement.
     pub agreement: Hash,
     /// The stewards.
