@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::output::{Bar, Output};
 
 /// Asks one node, and knows how to show what it says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     home: PathBuf,
     /// Where answers go.

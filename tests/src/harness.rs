@@ -18,6 +18,7 @@ pub mod far;
 pub mod federation;
 pub mod mesh;
 pub mod people;
+pub mod terminal;
 pub mod town;
 
 /// How long a node may take to be ready, or to stop.

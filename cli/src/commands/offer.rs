@@ -1,6 +1,7 @@
 //! `fairshare offer`
 
 mod diff;
+mod edit;
 mod preview;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use fairshare_node::offer_file;
 use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::control::Failure;
-use fairshare_protocol::control::offer::{OfferReport, PublishOffer, ShowOffer};
+use fairshare_protocol::control::offer::{OfferReport, PublishOffer, Published, ShowOffer};
 use fairshare_protocol::ids::OdsCode;
 use fairshare_protocol::member::MemberKind;
 use fairshare_protocol::offer::{Offer, Section};
@@ -27,6 +28,7 @@ pub enum OfferCommand {
     Show(Show),
     Diff(diff::Diff),
     Preview(preview::Preview),
+    Edit(edit::Edit),
     Publish(Publish),
 }
 
@@ -36,6 +38,7 @@ impl OfferCommand {
             Self::Show(command) => command.run(client).await,
             Self::Diff(command) => command.run(client).await,
             Self::Preview(command) => command.run(client).await,
+            Self::Edit(command) => command.run(client).await,
             Self::Publish(command) => command.run(client).await,
         }
     }
@@ -110,19 +113,22 @@ impl Publish {
             given => given,
         };
         let published = client.ask(PublishOffer { offer, reason }).await?;
-        client.output.answer(&published, |page| {
-            let hash = published.hash.short();
-            if published.changed {
-                let word = page.tone(Tone::Good, "published");
-                let members = count(published.members);
-                page.line(format_args!(
-                    "Offer {hash} is {word}. Other members who hear of it when connected: {members}."
-                ));
-            } else {
-                page.line(format_args!("Offer {hash} is what is published already."));
-            }
-        });
+        let output = &client.output;
+        output.answer(&published, |page| show_published(page, &published));
         Ok(0)
+    }
+}
+
+fn show_published(page: &mut Page, published: &Published) {
+    let hash = published.hash.short();
+    if published.changed {
+        let word = page.tone(Tone::Good, "published");
+        let members = count(published.members);
+        page.line(format_args!(
+            "Offer {hash} is {word}. Other members who hear of it when connected: {members}."
+        ));
+    } else {
+        page.line(format_args!("Offer {hash} is what is published already."));
     }
 }
 
@@ -135,8 +141,13 @@ async fn why(client: &Client, offer: &Offer) -> Result<Option<Line>, Failure> {
     if before.as_ref() == Some(offer) {
         return Ok(None);
     }
+    reason(&questions).map(Some)
+}
+
+/// Asks why the offer changes.
+fn reason(questions: &Questions) -> Result<Line, Failure> {
     let hint = "for this node's own journal; without anything that names a patient";
-    questions.ask("Why does the offer change?", hint).map(Some)
+    questions.ask("Why does the offer change?", hint)
 }
 
 fn read(client: &Client, file: Option<&PathBuf>) -> Result<Offer, Failure> {

@@ -17,6 +17,7 @@ use fairshare_protocol::offer::Offer;
 use fairshare_protocol::roster::{Claim, Member, Roster, Status};
 use fairshare_protocol::text::Line;
 
+use super::naming::names_nobody;
 use crate::config::Desk;
 use crate::engine::drive::now;
 use crate::membership;
@@ -193,6 +194,7 @@ pub async fn publish_offer(
                           the offer";
             Failure::new(WRONG, fact, remedy)
         })?;
+        names_nobody(&reason)?;
         own::say(node, &Claim::Offer(offer))
             .await
             .map_err(|error| Failure::from_error(WRONG, &error))?;

@@ -6,6 +6,7 @@ use fairshare_protocol::control::Failure;
 use fairshare_protocol::control::offer::ShowOffer;
 use fairshare_protocol::control::roster::Members;
 use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::offer::Offer;
 use fairshare_protocol::offer::change::{Difference, Direction};
 use fairshare_protocol::roster::Status;
 use serde::Serialize;
@@ -30,7 +31,10 @@ pub struct Diff {
 
 /// What would change, and for whom.
 #[derive(Debug, Serialize)]
-struct Compared {
+pub(super) struct Compared {
+    /// What is published; none if nothing is.
+    #[serde(skip)]
+    pub(super) published: Option<Offer>,
     #[serde(flatten)]
     difference: Difference,
     /// Other active members it touches, and what they are called.
@@ -40,25 +44,33 @@ struct Compared {
 impl Diff {
     pub async fn run(self, client: &Client) -> Result<u8, Failure> {
         let offer = read(client, self.file.as_ref())?;
-        let members = client.ask(Members {}).await?.members;
-        let published = client.ask(ShowOffer { member: None }).await?.published;
-        let difference = Difference::between(published.as_ref(), &offer);
-        let touched = members.into_iter().filter(|member| {
-            !member.own
-                && matches!(member.status, Status::Admitted | Status::Limited)
-                && difference.touches(member.kind)
-        });
-        let compared = Compared {
-            touches: touched.map(|member| (member.code, member.name)).collect(),
-            difference,
-        };
+        let compared = Compared::with_published(client, &offer).await?;
         let output = &client.output;
         output.answer(&compared, |page| show(page, &compared));
         Ok(0)
     }
 }
 
-fn show(page: &mut Page, compared: &Compared) {
+impl Compared {
+    /// What publishing `offer` would change now.
+    pub(super) async fn with_published(client: &Client, offer: &Offer) -> Result<Self, Failure> {
+        let members = client.ask(Members {}).await?.members;
+        let published = client.ask(ShowOffer { member: None }).await?.published;
+        let difference = Difference::between(published.as_ref(), offer);
+        let touched = members.into_iter().filter(|member| {
+            !member.own
+                && matches!(member.status, Status::Admitted | Status::Limited)
+                && difference.touches(member.kind)
+        });
+        Ok(Self {
+            touches: touched.map(|member| (member.code, member.name)).collect(),
+            difference,
+            published,
+        })
+    }
+}
+
+pub(super) fn show(page: &mut Page, compared: &Compared) {
     let found = &compared.difference;
     if found.is_none() {
         page.line("Publishing this changes nothing of what is shown and needed.");

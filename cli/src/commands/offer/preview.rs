@@ -41,7 +41,7 @@ impl Preview {
     }
 }
 
-fn show(page: &mut Page, report: &PreviewReport) {
+pub(super) fn show(page: &mut Page, report: &PreviewReport) {
     let offer = match report.published {
         true => "the published offer",
         false => "this offer, which is not published,",
