@@ -594,3 +594,37 @@ fn who_merges_or_is_no_longer_limited_needs_no_new_node() {
     insert(&mut held, statement).unwrap();
     assert_eq!(member(&held, "A1").node, None);
 }
+
+#[test]
+fn what_nothing_founds_any_more_takes_no_room() {
+    let mut held = founded();
+    let admit = next(&held, "A1", &admission(11));
+    insert(&mut held, admit).unwrap();
+    // Of three that name a node under one number, the one with the largest hash comes first, and
+    // its node fills half the room: of the first nothing is left once the second needs it.
+    for u in [1, 2] {
+        let mut named: Vec<_> = (0..3)
+            .map(|n| 100 + 10 * u + n)
+            .map(|n| (said(&held, "A1", (1, u.into()), &node(n), 11), n))
+            .collect();
+        named.sort_by_key(|(statement, _)| statement.hash());
+        let (largest, n) = named.pop().unwrap();
+        insert(&mut held, largest).unwrap();
+        for (at, port) in (1..=1024).flat_map(|at| [(at, 1), (at, 2)]) {
+            let statement = said(&held, "A1", (1, at), &contact(port), n);
+            assert_eq!(insert(&mut held, statement), Ok(Inserted::New));
+        }
+        let more: Vec<_> = named.into_iter().map(|(statement, _)| statement).collect();
+        if u == 1 {
+            held.gather(more, NOW);
+            assert_eq!(held.len(), 3);
+        } else {
+            let before = held.len();
+            assert!(before > 2000);
+            let (new, refused) = held.gather(more, NOW);
+            assert_eq!((new, refused), (2, vec![]));
+            assert_eq!(held.len(), 5);
+        }
+    }
+    assert_eq!(member(&held, "A1").status, Status::Contested);
+}
