@@ -204,28 +204,38 @@ fn random_histories_never_leave_two_rosters() {
     // More of them: FAIRSHARE_HISTORIES=1000000 cargo test random_histories
     let count = std::env::var("FAIRSHARE_HISTORIES").ok();
     let count: u64 = count.map_or(500, |text| text.parse().unwrap());
-    for seed in 0..count {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let size = rng.random_range(1..=all.len());
-        let mut set: Vec<_> = all.sample(&mut rng, size).cloned().collect();
-        let mut one = on.clone();
-        one.gather(set.clone(), NOW);
-        let one = Kept::by(&one);
-        set.shuffle(&mut rng);
-        // Twice, in pieces, over two nodes that then tell each other what they hold.
-        let (mut left, mut right) = (on.clone(), on.clone());
-        let (first, second) = set.split_at(size / 2);
-        left.gather(first.to_vec(), NOW);
-        right.gather(second.iter().chain(first).cloned(), NOW);
-        left.gather(second.iter().chain(first).cloned(), NOW);
-        assert_eq!(Kept::by(&left), one, "seed {seed}");
-        assert_eq!(Kept::by(&right), one, "seed {seed}");
-        // A third is told only what they keep.
-        let mut third = on.clone();
-        let told = left
-            .iter()
-            .map(|statement| by_hash[&statement.hash()].clone());
-        third.gather(told, NOW);
-        assert_eq!(Kept::by(&third), one, "seed {seed}");
-    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for first in 0..threads {
+            let seeds = (first as u64..count).step_by(threads);
+            let (on, all, by_hash) = (&on, &all, &by_hash);
+            scope.spawn(move || seeds.for_each(|seed| history(on, all, by_hash, seed)));
+        }
+    });
+}
+
+/// Some of these, in three orders, twice in pieces, leave the same.
+fn history(on: &Statements, all: &[Incoming], by_hash: &BTreeMap<Hash, Incoming>, seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let size = rng.random_range(1..=all.len());
+    let mut set: Vec<_> = all.sample(&mut rng, size).cloned().collect();
+    let mut one = on.clone();
+    one.gather(set.clone(), NOW);
+    let one = Kept::by(&one);
+    set.shuffle(&mut rng);
+    // Twice, in pieces, over two nodes.
+    let (mut left, mut right) = (on.clone(), on.clone());
+    let (first, second) = set.split_at(size / 2);
+    left.gather(first.to_vec(), NOW);
+    right.gather(second.iter().chain(first).cloned(), NOW);
+    left.gather(second.iter().chain(first).cloned(), NOW);
+    assert_eq!(Kept::by(&left), one, "seed {seed}");
+    assert_eq!(Kept::by(&right), one, "seed {seed}");
+    // A third is told only what they keep.
+    let mut third = on.clone();
+    let told = left
+        .iter()
+        .map(|statement| by_hash[&statement.hash()].clone());
+    third.gather(told, NOW);
+    assert_eq!(Kept::by(&third), one, "seed {seed}");
 }
