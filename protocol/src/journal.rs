@@ -476,8 +476,8 @@ pub enum Act {
         /// Hash of our signed notice.
         notice: Hash,
     },
-    /// A bundle on its way was broken off, for an operator stopped showing what is in it. The answer
-    /// that says so left after this was durable.
+    /// A bundle on its way was broken off, for an operator stopped showing what is in it, or it is
+    /// not offered any more. The answer that says which left after this was durable.
     BrokenOff {
         /// The exchange.
         exchange: ExchangeId,

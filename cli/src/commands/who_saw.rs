@@ -170,7 +170,9 @@ fn said(answer: &WhoSawReport, sight: &Sight) -> (String, String) {
         Seen::WrongPerson => theirs("showed us somebody else: in quarantine".into()),
         Seen::Failed(why) => theirs(format!("exchange failed: {why}")),
         Seen::Withheld(why) => ours(&format!("withheld the person: {why}")),
-        Seen::BrokenOff => ours("was broken off by a stop while it was on its way"),
+        Seen::BrokenOff => {
+            ours("was broken off while it was on its way: stopped, or not offered any more")
+        }
         Seen::Stopped(why) => ours(&format!("stopped showing: {why}")),
         Seen::Resumed(why) => ours(&format!("resumed showing: {why}")),
         Seen::Released(why) => ours(&format!("withheld the person no more: {why}")),

@@ -17,9 +17,12 @@ use crate::network::Frames;
 use crate::node::Node;
 use crate::store::notices::Due;
 
+pub(super) use self::offered::NOTICE;
+use self::offered::Offered;
 pub use self::subject::{linked, person, subject, subject_of};
 
 mod effects;
+mod offered;
 mod subject;
 
 /// How often a lost line is tried again, each time under a new exchange id.
@@ -58,18 +61,20 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, frames: Frames) -> Result<Ende
     drive(Ask::holder(pair), frames, places, &mut asking).await
 }
 
-/// Tells a peer what changed of somebody it was shown; `due` is kept with what leaves.
+/// Tells a peer what changed of somebody it was shown, as far as it flows by this roster; `due` is
+/// kept with what leaves.
 ///
 /// # Errors
 /// If this node cannot do its part.
 pub(super) async fn tell(
     node: &Arc<Node>,
-    pair: Pair,
+    (pair, roster): (Pair, Arc<Roster>),
     telling: Telling,
     (bundle, due): (Bundle, Due),
     frames: Frames,
 ) -> Result<Ended, Error> {
-    let mut asking = Asking::telling(node, (&pair.peer, telling.subject.key), bundle, due);
+    let offered = Offered::by(node, &pair.peer, (NOTICE, false), Some(roster));
+    let mut asking = Asking::telling((offered, telling.subject.key), bundle, due);
     let places = (&node.journal, &node.store);
     drive(Ask::teller(pair, telling), frames, places, &mut asking).await
 }

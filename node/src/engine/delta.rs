@@ -21,7 +21,7 @@ pub use fairshare_protocol::index::delta::reason::Reason;
 
 use super::advert::Ours;
 use super::drive::{self, Effects, last_word, part};
-use super::matching::{Error, Ready};
+use super::matching::{Error, Ready, while_shown};
 use crate::network::Frames;
 use crate::node::Node;
 use crate::store::index::Index;
@@ -226,7 +226,9 @@ impl Telling {
             part: role,
         });
         let keep = (&node.journal, &node.store);
-        match part(machine, frames, keep, &mut self).await? {
+        let peer = self.peer.clone();
+        let told = async { Ok(part(machine, frames, keep, &mut self).await?) };
+        match while_shown(node, &peer, told).await? {
             Outcome::Told(told) => {
                 // Both have kept the links of the match this continues: what it was worked out
                 // from is needed no more.

@@ -24,6 +24,9 @@ use crate::network::{self, Frames};
 use crate::node::Node;
 use crate::store::index::MatchedWith;
 
+pub(super) use self::presence::while_shown;
+
+mod presence;
 mod running;
 
 /// How often a match is tried anew because an advert changed meanwhile.
@@ -264,7 +267,8 @@ pub async fn answer(
         let _turn = turn.lock().await;
         node.reserve.spare().map_err(drive::Error::from)?;
         let ready = prepare(node, peer, false).await?;
-        ready.run(node, peer, frames, &Watch::nobody()).await
+        let nobody = Watch::nobody();
+        while_shown(node, peer, ready.run(node, peer, frames, &nobody)).await
     };
     tokio::select! {
         answered = answered => answered,
@@ -339,7 +343,7 @@ impl Ready {
         let turn = node.conversing.with(peer).lock_owned().await;
         let frames = self.open(node, wire::MATCH).await?;
         tokio::select! {
-            matched = self.run(node, peer, frames, watch) => return matched.map(drop),
+            matched = while_shown(node, peer, self.run(node, peer, frames, watch)) => return matched.map(drop),
             () = node.begun.busy(peer), if peer < node.code() => {}
         }
         drop((turn, room));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairshare_protocol::category::{Category, Purpose};
+use fairshare_protocol::category::Category;
 use fairshare_protocol::exchange::answer::Reply;
 use fairshare_protocol::exchange::ask::{Ended, Telling};
 use fairshare_protocol::ids::{ExchangeId, OdsCode, PersonId};
@@ -229,7 +229,7 @@ async fn tell(
         length: bundle.length,
         before: left.commitment,
     };
-    let ended = asking::tell(node, pair, telling, (bundle, due.clone()), frames).await?;
+    let ended = asking::tell(node, (pair, roster), telling, (bundle, due.clone()), frames).await?;
     if ended.acknowledged {
         let categories = counts.into_iter().map(|(category, _)| category);
         told(node, (&person, peer), upto, categories)?;
@@ -267,9 +267,10 @@ fn fresh() -> ExchangeId {
 
 /// What may be told: what flows to the peer for care of one person, whatever kind of care.
 fn flows(terms: &Terms, me: &OdsCode, peer: &OdsCode) -> BTreeSet<Category> {
-    let mut flows = terms.flows(me, peer, Purpose::Care);
-    flows.extend(terms.flows(me, peer, Purpose::Safeguarding));
+    let flows = asking::NOTICE.iter();
     flows
+        .flat_map(|purpose| terms.flows(me, peer, *purpose))
+        .collect()
 }
 
 fn why(ended: &Ended) -> String {

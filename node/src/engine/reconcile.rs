@@ -30,6 +30,7 @@ mod effects;
 mod later;
 pub mod people;
 pub mod schedule;
+mod under;
 
 pub use self::later::opened_later;
 
@@ -247,7 +248,7 @@ async fn once(node: &Arc<Node>, peer: &OdsCode, going: &Arc<Going>) -> Result<En
     {
         return Err(Error::Paused(peer.clone()));
     }
-    let effects = Arc::new(Rounding::new(node, peer.clone(), Arc::clone(going)));
+    let effects = Arc::new(Rounding::new(node, (peer, &pair.terms), Arc::clone(going)));
     loop {
         let newest = node.rounds.newest(peer).map_err(Broken::from)?;
         let unfinished = newest.filter(|row| row.round.proposed && !row.over);
@@ -310,7 +311,7 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, mut frames: Frames) -> Result<
             return Err(Error::Stopped(peer.clone()));
         }
         let going = Arc::clone(&guard.going);
-        let effects = Arc::new(Rounding::new(node, peer.clone(), going));
+        let effects = Arc::new(Rounding::new(node, (&peer, &pair.terms), going));
         let machine = Reconcile::answer(pair);
         let ended = duplex(machine, frames, (&node.journal, &node.store), &effects).await?;
         log(&peer, &ended);

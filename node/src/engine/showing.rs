@@ -38,6 +38,8 @@ pub struct Bundle {
     pub length: u64,
     /// Hash of its first bytes: the manifest with its length.
     pub head: Hash,
+    /// What the manifest says of its time.
+    pub as_of: Timestamp,
     plain: Plain,
 }
 
@@ -250,6 +252,7 @@ fn bundle(
         counts: manifest.counts(),
         length: head.len() as u64 + manifest.bodies(),
         head: hash::bytes(&head),
+        as_of,
         plain: Plain {
             now: Box::new(io::Cursor::new(head)),
             bodies,

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `rounds` | round | [`Row`] |
 //! | `round with` | peer | the newest round with it |
+//! | `round under` | round | under which offers it was agreed: [`Under`] |
 //! | `round given` | round | how far the peer is with our bundles |
 //! | `round ours` | round, place | a bundle of ours, sealed whole: [`Made`] |
 //! | `round theirs` | round, place | a bundle of the peer's, arrived whole |
@@ -28,12 +29,17 @@ use serde::{Deserialize, Serialize};
 use super::blobs::spool::SpoolName;
 use super::{Error, Store, Table};
 
+pub use self::under::Under;
+
+mod under;
+
 /// The tables of rounds. Cheap to clone.
 #[derive(Clone)]
 pub struct Rounds {
     store: Store,
     rounds: Table,
     with: Table,
+    under: Table,
     given: Table,
     ours: Table,
     theirs: Table,
@@ -78,6 +84,7 @@ impl Rounds {
         Ok(Self {
             rounds: store.table("rounds")?,
             with: store.table("round with")?,
+            under: store.table("round under")?,
             given: store.table("round given")?,
             ours: store.table("round ours")?,
             theirs: store.table("round theirs")?,
@@ -89,19 +96,28 @@ impl Rounds {
         })
     }
 
-    /// Keeps a round that was agreed; it is the newest with its peer.
+    /// Keeps a round that was agreed under these offers; it is the newest with its peer.
     ///
     /// # Errors
     /// If sled fails.
-    pub fn begin(&self, round: &Round) -> Result<Row, Error> {
+    pub fn begin(&self, round: &Round, under: &Under) -> Result<Row, Error> {
         let row = Row {
             round: round.clone(),
             spool: SpoolName::random(),
             over: false,
         };
+        self.under.put(round.id.as_bytes(), under)?;
         self.rounds.put(round.id.as_bytes(), &row)?;
         self.with.put(round.peer.as_str().as_bytes(), &round.id)?;
         Ok(row)
+    }
+
+    /// Under which offers a round was agreed; none of a round from before that was kept.
+    ///
+    /// # Errors
+    /// If sled fails.
+    pub fn under(&self, round: &RoundId) -> Result<Option<Under>, Error> {
+        self.under.load(round.as_bytes())
     }
 
     /// The newest round with a peer.
@@ -158,6 +174,7 @@ impl Rounds {
                 let keys: Result<Vec<_>, _> = table.keys(id.as_bytes()).collect();
                 table.remove_all(&keys?)?;
             }
+            self.under.remove(id.as_bytes())?;
             self.given.remove(id.as_bytes())?;
             self.begun.remove(id.as_bytes())?;
             // Last: what is interrupted is found again.

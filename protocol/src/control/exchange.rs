@@ -382,7 +382,7 @@ pub enum Seen {
     Withheld(String),
     /// The person was withheld no more, for this reason.
     Released(String),
-    /// What was on its way was broken off by an operator's stop.
+    /// What was on its way was broken off by an operator's stop, or as an offer became narrower.
     BrokenOff,
     /// An operator stopped showing records of the person.
     Stopped(String),

@@ -13,7 +13,7 @@ use crate::conversation::{Conversation, Input, Output};
 use crate::crypto::seal::SealSecret;
 use crate::crypto::sign::KeyPair;
 use crate::exchange::account::{Account, Stage};
-use crate::exchange::answer::Reply;
+use crate::exchange::answer::{RefusalCode, Reply};
 use crate::ids::{
     Commitment, ExchangeId, FederationId, Handle, Hash, MatchId, OdsCode, PersonId, PublicKey,
     SealKey,
@@ -224,7 +224,10 @@ impl Ask {
                 self.show_chunk(*showing, chunk)
             }
             (State::Showing(showing), Input::Loaded(Fact::Stopped)) => {
-                self.break_off(&showing, now)
+                self.break_off(&showing, (RefusalCode::Stopped, Fault::Stopped), now)
+            }
+            (State::Showing(showing), Input::Loaded(Fact::Narrowed)) => {
+                self.break_off(&showing, (RefusalCode::OutsideOffer, Fault::Narrowed), now)
             }
             (State::Examining(examining), Input::Loaded(Fact::Examined(ours))) => {
                 self.examined(*examining, ours, now)

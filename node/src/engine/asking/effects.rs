@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
 
 use super::linked;
+use super::offered::{Again, Leaving, Offered};
 use crate::engine::drive::{Effects, Error, now};
 use crate::engine::showing::{self, Ahead, Bundle};
 use crate::fhir::export;
@@ -31,9 +32,9 @@ pub(super) struct Asking {
     node: Arc<Node>,
     peer: OdsCode,
     bundle: Option<Ahead>,
-    /// Whom it is about, and what is in it.
+    /// Whom it is about, and under what it is shown.
     person: Option<IndexKey>,
-    categories: BTreeSet<Category>,
+    leaving: Option<Leaving>,
     /// The last import in it.
     upto: u64,
     /// The notice that is being told.
@@ -49,7 +50,7 @@ impl Asking {
             peer,
             bundle: None,
             person: None,
-            categories: BTreeSet::new(),
+            leaving: None,
             upto: 0,
             due: None,
             spool: None,
@@ -59,24 +60,19 @@ impl Asking {
 
     /// To tell of this person what is in the bundle.
     pub(super) fn telling(
-        node: &Arc<Node>,
-        (peer, person): (&OdsCode, IndexKey),
+        (offered, person): (Offered, IndexKey),
         bundle: Bundle,
         due: Due,
     ) -> Self {
-        let mut telling = Self::new(node, peer.clone());
+        let mut telling = Self::new(&offered.node, offered.peer.clone());
         telling.person = Some(person);
         telling.due = Some(due);
-        telling.show(bundle);
+        telling.show(bundle, offered, Again::Not);
         telling
     }
 
-    fn show(&mut self, bundle: Bundle) {
-        self.categories = bundle
-            .counts
-            .iter()
-            .map(|(category, _)| *category)
-            .collect();
+    fn show(&mut self, bundle: Bundle, offered: Offered, again: Again) {
+        self.leaving = Some(Leaving::new(offered, &bundle, again));
         self.bundle = Some(Ahead::new(bundle));
     }
 
@@ -106,12 +102,12 @@ impl Asking {
         if self.node.stops.count() == 0 {
             return Ok(false);
         }
-        let Some(person) = &self.person else {
+        let (Some(person), Some(leaving)) = (&self.person, &self.leaving) else {
             return Ok(false);
         };
         let stopped = self.stopped(person)?;
         let whole = stopped.len() == Category::ALL.len();
-        Ok(whole || !stopped.is_disjoint(&self.categories))
+        Ok(whole || !stopped.is_disjoint(leaving.categories()))
     }
 
     /// The spooled bundle, whole and durable.
@@ -236,7 +232,18 @@ impl Effects<Ask> for Asking {
             Load::Prepare {
                 subject,
                 categories,
+                purpose,
+                in_return,
             } => {
+                // The exchange may have begun under wider offers.
+                let roster = self.node.membership.roster();
+                let shown_for = (&[purpose][..], in_return);
+                let offered = Offered::by(&self.node, &self.peer, shown_for, roster);
+                let wanted = categories;
+                let categories = &wanted & &offered.flows();
+                if categories.is_empty() && !wanted.is_empty() {
+                    return Ok(Fact::Prepared(Prepared::NotOffered, BTreeSet::new()));
+                }
                 let stopped = self.stopped(&subject.key)?;
                 self.person = Some(subject.key);
                 let stopped = &stopped & &categories;
@@ -245,13 +252,14 @@ impl Effects<Ask> for Asking {
                     return Ok(Fact::Prepared(Prepared::Stopped, stopped));
                 }
                 self.upto = self.node.records.visible();
-                let node = Arc::clone(&self.node);
-                let ready = move || showing::prepare(&node, &subject.key, &categories);
+                let (node, of) = (Arc::clone(&self.node), categories.clone());
+                let ready = move || showing::prepare(&node, &subject.key, &of);
                 let began = Instant::now();
                 let prepared = match spawn_blocking(ready).await? {
                     Ok(Ok(bundle)) => {
                         let (counts, length) = (bundle.counts.clone(), bundle.length);
-                        self.show(bundle);
+                        let again = Again::Of(subject.key, categories, bundle.as_of, bundle.head);
+                        self.show(bundle, offered, again);
                         Prepared::Bundle { counts, length }
                     }
                     Ok(Err(why)) => {
@@ -269,6 +277,11 @@ impl Effects<Ask> for Asking {
             }
             Load::Chunk if self.is_stopped()? => Fact::Stopped,
             Load::Chunk => {
+                if let Some(leaving) = &mut self.leaving
+                    && leaving.is_narrowed().await?
+                {
+                    return Ok(Fact::Narrowed);
+                }
                 let missing = Error::Broken("a chunk of no bundle was asked for");
                 Fact::Chunk(self.bundle.as_mut().ok_or(missing)?.chunk().await?)
             }

@@ -14,8 +14,10 @@ use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode, PersonId, Roun
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::limits::{BUNDLE_CHUNK, CLOCK_SKEW};
 use fairshare_protocol::statement::Signed;
+use fairshare_protocol::terms::Terms;
 use tokio::task::spawn_blocking;
 
+use super::under::{narrowed, under};
 use super::{Going, named, people};
 use crate::engine::drive::Error;
 use crate::engine::drive::duplex::Parallel;
@@ -24,7 +26,7 @@ use crate::engine::showing::Bundle;
 use crate::node::Node;
 use crate::store::blobs::spool;
 use crate::store::exchanges;
-use crate::store::rounds::{Made, Row};
+use crate::store::rounds::{Made, Row, Under};
 
 mod bundles;
 
@@ -39,6 +41,7 @@ pub(super) struct Rounding {
     node: Arc<Node>,
     peer: OdsCode,
     going: Arc<Going>,
+    under: Under,
     at: Mutex<At>,
     bundle: Mutex<Option<Bundle>>,
 }
@@ -58,11 +61,16 @@ struct At {
 const NO_ROUND: Error = Error::Broken("something of a round came before the round");
 
 impl Rounding {
-    pub(super) fn new(node: &Arc<Node>, peer: OdsCode, going: Arc<Going>) -> Self {
+    pub(super) fn new(
+        node: &Arc<Node>,
+        (peer, terms): (&OdsCode, &Terms),
+        going: Arc<Going>,
+    ) -> Self {
         Self {
             node: Arc::clone(node),
-            peer,
+            peer: peer.clone(),
             going,
+            under: under(node, peer, Some(terms)),
             at: Mutex::default(),
             bundle: Mutex::default(),
         }
@@ -98,6 +106,10 @@ impl Rounding {
             && stopped + CLOCK_SKEW >= row.round.at
         {
             self.going.call_off(Why::Stopped);
+        }
+        let under = self.node.rounds.under(&row.round.id)?;
+        if under.is_some_and(|under| !under.is_within(&self.under)) {
+            self.going.call_off(Why::Narrowed);
         }
         spawn_blocking(move || {
             let kept = this.node.rounds.kept(&row)?;
@@ -212,7 +224,7 @@ impl Parallel<Reconcile> for Rounding {
     fn save(&self, save: Save) -> Result<(), Error> {
         match save {
             Save::Round(round) => {
-                let row = self.node.rounds.begin(&round)?;
+                let row = self.node.rounds.begin(&round, &self.under)?;
                 let spool = self.node.store.blobs().open_spool(&row.spool)?;
                 self.going.people.store(round.len(), Ordering::Relaxed);
                 let mut at = self.at();
@@ -259,7 +271,10 @@ impl Parallel<Reconcile> for Rounding {
     async fn load(self: Arc<Self>, load: Load) -> Result<Fact, Error> {
         let this = Arc::clone(&self);
         match load {
-            Load::Cancellation => Ok(Fact::Cancelled(self.going.called_off().await)),
+            Load::Cancellation => Ok(Fact::Cancelled(tokio::select! {
+                why = self.going.called_off() => why,
+                () = narrowed(&self.node, &self.peer, &self.under) => Why::Narrowed,
+            })),
             Load::People(match_id) => spawn_blocking(move || this.people(&match_id)).await?,
             Load::Recall(round) => {
                 let row = self.node.rounds.round(&round)?;

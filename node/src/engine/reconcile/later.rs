@@ -33,7 +33,8 @@ pub async fn opened_later(
     let round = row.round.clone();
     let locked = round.locked(&pair.federation, &pair.me, index, theirs);
     let locked = locked.ok_or(drive::Error::Broken("no such place in the round"))?;
-    let effects = Rounding::new(node, peer.clone(), Arc::new(Going::new(round.proposed)));
+    let going = Arc::new(Going::new(round.proposed));
+    let effects = Rounding::new(node, (peer, &pair.terms), going);
     let effects = Arc::new(effects.about(row));
     let opened = Arc::clone(&effects).load(Load::Open(vec![locked])).await?;
     let Fact::Opened(unlocked, None) = opened else {

@@ -36,6 +36,9 @@ pub enum Fault {
     /// An operator stopped it.
     #[error("stopped by an operator")]
     Stopped,
+    /// An offer was narrowed while something was on its way.
+    #[error("not offered any more: an offer was narrowed while it was on its way")]
+    Narrowed,
     /// The node could not do its part.
     #[error("this node could not do its part")]
     Ours,

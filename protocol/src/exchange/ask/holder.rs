@@ -117,6 +117,8 @@ impl Ask {
             Output::Load(Load::Prepare {
                 subject,
                 categories,
+                purpose: request.purpose,
+                in_return: false,
             }),
         ];
         let about = About {
@@ -207,6 +209,7 @@ impl Ask {
             Prepared::Bundle { counts, length } => (Reply::Delivered, None, Some((counts, length))),
             Prepared::Nothing(why) => (Reply::NothingToShow, Some(why), None),
             Prepared::Stopped => (Reply::Refused(RefusalCode::Stopped), None, None),
+            Prepared::NotOffered => (Reply::Refused(RefusalCode::OutsideOffer), None, None),
             Prepared::Unavailable(why) => (
                 Reply::Refused(RefusalCode::NotReasonablyAble),
                 Some(why),

@@ -117,8 +117,12 @@ pub enum Load {
     Prepare {
         /// About whom.
         subject: Subject,
-        /// What may be in it.
+        /// What may be in it, by the terms the exchange began under: as far as they still are.
         categories: BTreeSet<Category>,
+        /// What it is shown for.
+        purpose: Purpose,
+        /// Whether it is shown in return for an answer.
+        in_return: bool,
     },
     /// The next plaintext of that bundle: [`crate::limits::BUNDLE_CHUNK`] bytes, fewer at its end.
     Chunk,
@@ -140,6 +144,9 @@ pub enum Fact {
     Chunk(Roomy),
     /// Answers [`Load::Chunk`] once an operator stopped showing what is in the bundle.
     Stopped,
+    /// Answers [`Load::Chunk`] once an offer was narrowed, and what is in the bundle is not offered
+    /// any more.
+    Narrowed,
     /// Answers [`Load::Examine`].
     Examined(bool),
 }
@@ -167,6 +174,8 @@ pub enum Prepared {
     Nothing(String),
     /// An operator stopped showing all of what may be in it.
     Stopped,
+    /// An offer was narrowed meanwhile: nothing of what may be in it is offered any more.
+    NotOffered,
     /// It cannot be made just now; why stands in the journal only.
     Unavailable(String),
 }

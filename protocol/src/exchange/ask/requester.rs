@@ -85,6 +85,8 @@ impl Ask {
         let load = Load::Prepare {
             subject: about.subject,
             categories,
+            purpose: about.purpose,
+            in_return: true,
         };
         let preparing = Preparing { about, asker: None };
         Ok((

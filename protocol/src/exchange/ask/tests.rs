@@ -38,6 +38,7 @@ struct Side {
     stopped: BTreeSet<Category>,
     /// After so many chunks an operator stops it.
     stop_after: Option<u32>,
+    narrowed: bool,
     executed: BTreeMap<ExchangeId, (Hash, Signed<Answer>)>,
     heard: BTreeMap<ExchangeId, Signed<Receipt>>,
     shown: Vec<Hash>,
@@ -61,6 +62,7 @@ impl Side {
             link: true,
             stopped: BTreeSet::new(),
             stop_after: None,
+            narrowed: false,
             executed: BTreeMap::new(),
             heard: BTreeMap::new(),
             shown: vec![],
@@ -133,6 +135,7 @@ impl Side {
             Load::Prepare {
                 subject,
                 categories,
+                ..
             } => {
                 let stopped = &categories & &self.stopped;
                 let left = &categories - &stopped;
@@ -142,6 +145,7 @@ impl Side {
                 };
                 Fact::Prepared(prepared, stopped)
             }
+            Load::Chunk if self.stop_after == Some(0) && self.narrowed => Fact::Narrowed,
             Load::Chunk if self.stop_after == Some(0) => Fact::Stopped,
             Load::Chunk => {
                 self.stop_after = self.stop_after.map(|left| left - 1);
@@ -473,15 +477,20 @@ fn a_requester_under_a_stop_is_answered_and_says_that_it_shows_nothing() {
 }
 
 #[test]
-fn a_bundle_on_its_way_is_broken_off_when_it_is_stopped() {
+fn a_bundle_on_its_way_is_broken_off_when_it_is_stopped_or_an_offer_narrowed() {
+    broken_off(false, RefusalCode::Stopped, Fault::Stopped);
+    broken_off(true, RefusalCode::OutsideOffer, Fault::Narrowed);
+}
+
+fn broken_off(narrowed: bool, code: RefusalCode, fault: Fault) {
     let large = vec![7; 3 * BUNDLE_CHUNK];
     let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(&large)]);
     let mut chunks = 0;
     one.feed(Input::Opened, NOW);
     two.feed(Input::Opened, NOW);
     let request = one.sent.remove(0);
-    // The stop comes when the answer, the key and the first chunks are out.
-    two.stop_after = Some(2);
+    // It comes when the answer, the key and the first chunks are out.
+    (two.stop_after, two.narrowed) = (Some(2), narrowed);
     two.feed(Input::Received(request), NOW);
     for frame in &two.sent {
         chunks += usize::from(wire::open(frame).0 == kind::CHUNK);
@@ -498,22 +507,23 @@ fn a_bundle_on_its_way_is_broken_off_when_it_is_stopped() {
     }
     assert!(one.filed.is_empty());
     let ended = one.ended.as_ref().unwrap();
-    assert_eq!(ended.reply, Some(Reply::Refused(RefusalCode::Stopped)));
+    assert_eq!(ended.reply, Some(Reply::Refused(code)));
     assert_eq!(ended.fault, None);
-    assert_eq!(two.ended.as_ref().unwrap().fault, Some(Fault::Stopped));
+    assert_eq!(two.ended.as_ref().unwrap().fault, Some(fault));
     let [asked, held] = entered([&one, &two]);
     assert_eq!(asked, held);
-    assert_eq!(asked.answer, Shown::Refused(RefusalCode::Stopped));
+    assert_eq!(asked.answer, Shown::Refused(code));
     assert_eq!(asked.in_return, Shown::NotDue);
 }
 
 #[test]
-fn nothing_but_a_stop_is_said_in_place_of_the_rest_of_a_bundle() {
+fn nothing_but_a_stop_or_a_narrower_offer_is_said_in_place_of_the_rest_of_a_bundle() {
     let large = vec![7; 3 * BUNDLE_CHUNK];
     for (reply, fits) in [
         (Reply::NothingToShow, false),
         (Reply::Refused(RefusalCode::NotReasonablyAble), false),
         (Reply::Refused(RefusalCode::Stopped), true),
+        (Reply::Refused(RefusalCode::OutsideOffer), true),
     ] {
         let (mut one, mut two) = sides(defaults(), plan(), [Some(b"ours"), Some(&large)]);
         one.feed(Input::Opened, NOW);

@@ -112,20 +112,25 @@ pub(super) struct Examining {
 }
 
 impl Ask {
-    /// An operator stopped showing what is on its way: the other side is told so, in writing, in
+    /// What is on its way is not to be shown any more: the other side is told so, in writing, in
     /// place of the rest. A notice is only broken off; it waits.
-    pub(super) fn break_off(&mut self, showing: &Showing, now: Timestamp) -> Step {
+    pub(super) fn break_off(
+        &mut self,
+        showing: &Showing,
+        (code, fault): (RefusalCode, Fault),
+        now: Timestamp,
+    ) -> Step {
         if !matches!(self.role, Role::Holder | Role::Requester) {
-            return Err(Fault::Stopped);
+            return Err(fault);
         }
         let about = &showing.about;
-        let reply = Reply::Refused(RefusalCode::Stopped);
+        let reply = Reply::Refused(code);
         let said = (reply, BTreeSet::new());
         let (answer, kept) = self.reply(about.exchange, about.request, said, now);
         if self.role == Role::Holder {
             self.ended.reply = Some(reply);
         }
-        self.ended.fault = Some(Fault::Stopped);
+        self.ended.fault = Some(fault);
         let mut out = vec![kept];
         out.extend(self.account(Stage::Over));
         out.extend([
@@ -145,7 +150,10 @@ impl Ask {
     pub(super) fn broken_off(&mut self, about: &About, message: &[u8]) -> Step {
         let (_, answer): (_, Answer) = self.theirs(message)?;
         if !matches!(self.role, Role::Holder | Role::Requester)
-            || answer.reply != Reply::Refused(RefusalCode::Stopped)
+            || !matches!(
+                answer.reply,
+                Reply::Refused(RefusalCode::Stopped | RefusalCode::OutsideOffer)
+            )
         {
             return Err(Fault::OutOfOrder(kind::ANSWER));
         }

@@ -31,6 +31,8 @@ words! {
         Cancelled = "cancelled",
         /// It did not understand, or not accept, what it was told.
         Refused = "refused",
+        /// An offer was narrowed meanwhile: some of what was agreed is not offered any more.
+        Narrowed = "narrowed",
     }
 }
 
