@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use fairshare_protocol::control::index::{Find, FindReport, Match, MatchReport};
 use fairshare_protocol::control::{DEGRADED, Failure, Request, Step, WRONG};
+use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 use serde::Serialize;
 use serde_json::Value;
@@ -154,6 +155,15 @@ pub async fn blocking<T: Send + 'static>(
                 "this is a fault of the program: report it",
             ))
         })
+}
+
+/// Journals acts; what the command changed in the store is durable with them.
+///
+/// # Errors
+/// If journal or store fail.
+async fn record(node: &Node, acts: impl IntoIterator<Item = Act>) -> Result<(), Failure> {
+    let recorded = node.record(acts).await;
+    recorded.map_err(|error| Failure::from_error(DEGRADED, &error))
 }
 
 /// What a task of its own came to.

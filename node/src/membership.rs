@@ -79,6 +79,21 @@ impl Membership {
         self.roster.subscribe()
     }
 
+    /// Comes back once `so` holds of the roster: at once if it does, or when a change makes it hold.
+    pub async fn until(&self, so: impl Fn(Option<&Roster>) -> bool) {
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            if so(self.roster().as_deref()) {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                // The node is going down, and whatever waits for this with it.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// The statements held. A cheap copy.
     pub fn statements(&self) -> Option<Statements> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use fairshare_node::journal;
+use fairshare_protocol::journal::Act;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -294,6 +296,17 @@ impl Site {
             let _ = child.kill();
             child.wait().unwrap();
         }
+    }
+
+    /// What its journal says, in order.
+    pub fn acts(&self) -> Vec<Act> {
+        let entries = journal::read(&self.home().join("journal")).unwrap();
+        entries.map(|entry| entry.unwrap().act).collect()
+    }
+
+    /// How many of the things its journal says are such.
+    pub fn count(&self, of: impl Fn(&Act) -> bool) -> usize {
+        self.acts().iter().filter(|act| of(act)).count()
     }
 
     /// Everything it ever logged.

@@ -19,7 +19,6 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use fairshare_node::journal;
 use fairshare_protocol::ids::{ExchangeId, Hash, MatchId, OdsCode};
 use fairshare_protocol::journal::Act;
 use fairshare_tests::figures::number;
@@ -187,8 +186,8 @@ fn check_statements(federation: &Federation) {
                 .or_default()
                 .insert(hash);
         };
-        for entry in journal::read(&site.home().join("journal")).unwrap() {
-            match entry.unwrap().act {
+        for act in site.acts() {
+            match act {
                 Act::Asked {
                     exchange, request, ..
                 } => say("request", Key::Of(exchange), request),

@@ -12,13 +12,13 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fairshare_node::{journal, offer_file};
+use fairshare_node::offer_file;
 use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_protocol::member::MemberKind;
 use fairshare_protocol::offer::{Offer, Row};
 use fairshare_tests::harness::Site;
-use fairshare_tests::harness::federation::{Federation, about, until};
+use fairshare_tests::harness::federation::{Federation, ask, ask_in_emergency, until};
 use fairshare_tests::harness::people::{self, Somebody};
 use serde_json::{Value, json};
 
@@ -26,23 +26,14 @@ const FAR: Duration = Duration::from_millis(400);
 const GP: MemberKind = MemberKind::GpPractice;
 const ACUTE: MemberKind = MemberKind::AcuteTrust;
 
-fn acts(site: &Site) -> Vec<Act> {
-    let entries = journal::read(&site.home().join("journal")).unwrap();
-    entries.map(|entry| entry.unwrap().act).collect()
-}
-
-fn count(site: &Site, of: impl Fn(&Act) -> bool) -> usize {
-    acts(site).iter().filter(|act| of(act)).count()
-}
-
 /// How many bundles a node's journal says left it.
 fn shown(site: &Site) -> usize {
-    count(site, |act| matches!(act, Act::Shown { .. }))
+    site.count(|act| matches!(act, Act::Shown { .. }))
 }
 
 /// How many it says began to leave it: as answers, or in return for one.
 fn begun(site: &Site) -> usize {
-    count(site, |act| match act {
+    site.count(|act| match act {
         Act::Answered { outcome, .. } | Act::Returned { outcome, .. } => {
             matches!(outcome, Outcome::Delivered(_))
         }
@@ -51,24 +42,16 @@ fn begun(site: &Site) -> usize {
 }
 
 fn broken_off(site: &Site) -> usize {
-    count(site, |act| matches!(act, Act::BrokenOff { .. }))
+    site.count(|act| matches!(act, Act::BrokenOff { .. }))
 }
 
 /// How the last round ended, as a node's journal has it.
 fn last_round(site: &Site) -> Option<String> {
-    let mut ended = acts(site).into_iter().filter_map(|act| match act {
+    let mut ended = site.acts().into_iter().filter_map(|act| match act {
         Act::RoundEnded { how, .. } => Some(how),
         _ => None,
     });
     ended.next_back()
-}
-
-/// What `site` is told when it asks `peer` about somebody: the state, and the whole answer.
-fn ask(site: &Site, peer: &str, person: &Somebody) -> (String, Value) {
-    let (_, told) = about(site, &["ask", "--from", peer], person);
-    let peer = told["peers"][0].clone();
-    let state = peer["state"].as_str().unwrap_or_default().to_owned();
-    (state, peer)
 }
 
 fn published(site: &Site) -> Offer {
@@ -303,9 +286,9 @@ fn a_round_is_called_off_by_either_side_when_an_offer_becomes_narrower() {
         let left = shown(trust);
         // Whichever of the two sees it first says so to the other.
         let ended = |act: &Act| matches!(act, Act::RoundEnded { .. });
-        let before = count(practice, ended);
+        let before = practice.count(ended);
         practice.start();
-        until("the round is over", || count(practice, ended) > before);
+        until("the round is over", || practice.count(ended) > before);
         let how = last_round(practice).unwrap();
         assert!(how.contains("narrowed"), "{how}");
         assert_eq!(
@@ -357,15 +340,6 @@ fn a_match_is_called_off_and_an_earlier_one_is_of_no_use_without_presence() {
     until_heard(practice, "RH8", trust);
     let (state, told) = ask(practice, "RH8", &one);
     assert_eq!(state, "no-presence", "{told}");
-    let emergency = [
-        "ask",
-        "--from",
-        "RH8",
-        "--purpose",
-        "emergency",
-        "--reason",
-        "unconscious",
-    ];
-    let (_, told) = about(practice, &emergency, &one);
-    assert_eq!(told["peers"][0]["state"], "no-presence", "{told}");
+    let (state, told) = ask_in_emergency(practice, "RH8", &one);
+    assert_eq!(state, "no-presence", "{told}");
 }

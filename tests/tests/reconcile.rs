@@ -14,7 +14,6 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use fairshare_node::journal;
 use fairshare_protocol::journal::Act;
 use fairshare_tests::figures::number;
 use fairshare_tests::harness::Site;
@@ -37,8 +36,7 @@ fn received(site: &Site) -> Vec<(String, String)> {
 
 /// The exchanges in which a node's journal says that it showed something.
 fn shown(site: &Site) -> BTreeSet<String> {
-    let entries = journal::read(&site.home().join("journal")).unwrap();
-    let shown = entries.map(|entry| match entry.unwrap().act {
+    let shown = site.acts().into_iter().map(|act| match act {
         Act::Shown { exchange, .. } => Some(exchange.to_string()),
         _ => None,
     });

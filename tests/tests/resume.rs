@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 
 use fairshare_node::engine::matching;
 use fairshare_node::engine::progress::Watch;
-use fairshare_node::journal;
 use fairshare_protocol::codec;
 use fairshare_protocol::ids::{Hash, MatchId};
 use fairshare_protocol::index::matching::frame::Frame;
@@ -265,8 +264,8 @@ impl Pair {
 /// What a node's journal says it committed to, and what it heard the other commit to.
 fn statements(site: &Site) -> [BTreeMap<MatchId, BTreeSet<Hash>>; 2] {
     let mut said = <[BTreeMap<MatchId, BTreeSet<Hash>>; 2]>::default();
-    for entry in journal::read(&site.home().join("journal")).unwrap() {
-        let (side, match_id, hash) = match entry.unwrap().act {
+    for act in site.acts() {
+        let (side, match_id, hash) = match act {
             Act::TagsCommitted { match_id, ours, .. } => (0, match_id, ours),
             Act::TagsHeard {
                 match_id, theirs, ..

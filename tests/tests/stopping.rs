@@ -10,33 +10,18 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fairshare_node::journal;
 use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_tests::harness::Site;
-use fairshare_tests::harness::federation::{Federation, about, until};
+use fairshare_tests::harness::federation::{Federation, about, ask, ask_in_emergency, until};
 use fairshare_tests::harness::people::{self, Somebody};
 use serde_json::{Value, json};
 
 /// How soon a stop must have taken effect.
 const SOON: Duration = Duration::from_secs(60);
 
-fn acts(site: &Site) -> Vec<Act> {
-    let entries = journal::read(&site.home().join("journal")).unwrap();
-    entries.map(|entry| entry.unwrap().act).collect()
-}
-
 /// How many bundles a node's journal says left it.
 fn shown(site: &Site) -> usize {
-    let is_shown = |act: &&Act| matches!(act, Act::Shown { .. });
-    acts(site).iter().filter(is_shown).count()
-}
-
-/// What `site` is told when it asks `peer` about somebody: the state, why, and the whole answer.
-fn ask(site: &Site, peer: &str, person: &Somebody) -> (String, Value) {
-    let (_, told) = about(site, &["ask", "--from", peer], person);
-    let peer = told["peers"][0].clone();
-    let state = peer["state"].as_str().unwrap_or_default().to_owned();
-    (state, peer)
+    site.count(|act| matches!(act, Act::Shown { .. }))
 }
 
 fn refused(site: &Site, peer: &str, person: &Somebody) {
@@ -73,23 +58,14 @@ fn what_is_stopped_is_refused_in_writing_until_it_is_resumed() {
         delivered(practice, "RH8", &everybodys);
         let number = stop(trust, &["--peer", "L83024"]);
         refused(practice, "RH8", &everybodys);
-        let emergency = [
-            "ask",
-            "--from",
-            "RH8",
-            "--purpose",
-            "emergency",
-            "--reason",
-            "unconscious",
-        ];
-        let (_, told) = about(practice, &emergency, &everybodys);
-        assert_eq!(told["peers"][0]["why"], "stopped", "{told}");
+        let (_, told) = ask_in_emergency(practice, "RH8", &everybodys);
+        assert_eq!(told["why"], "stopped", "{told}");
         delivered(council, "RH8", &everybodys);
         // Who stopped showing may ask, and says that it shows nothing in return.
         let told = delivered(trust, "L83024", &everybodys);
         assert_eq!(told["shown"], json!({}), "{told}");
         let returned = |act: &Act| matches!(act, Act::Returned { outcome: Outcome::Refused(code), .. } if code == "stopped");
-        assert!(acts(trust).iter().any(returned));
+        assert!(trust.acts().iter().any(returned));
 
         for (site, peer, by_peer) in [(practice, "RH8", true), (trust, "L83024", false)] {
             let tried = site.run(&["reconcile", peer, "--json"]);
@@ -179,22 +155,18 @@ fn a_stop_breaks_off_what_is_on_its_way() {
 
     // A bundle of an ask.
     let before = shown(trust);
-    let answered = |site: &Site| {
-        let acts = acts(site);
-        let of = |act: &&Act| {
-            matches!(
-                act,
-                Act::Answered {
-                    outcome: Outcome::Delivered(_),
-                    ..
-                }
-            )
-        };
-        acts.iter().filter(of).count()
+    let answered = |act: &Act| {
+        matches!(
+            act,
+            Act::Answered {
+                outcome: Outcome::Delivered(_),
+                ..
+            }
+        )
     };
     let (number, took) = thread::scope(|scope| {
         let asking = scope.spawn(|| ask(practice, "RH8", &one));
-        until("the bundle is on its way", || answered(trust) > 0);
+        until("the bundle is on its way", || trust.count(answered) > 0);
         let stopped = Instant::now();
         let number = stop(trust, &["--peer", "L83024"]);
         let (state, told) = asking.join().unwrap();

@@ -1,19 +1,17 @@
 //! `stop`, `stops` and `resume`: what is not shown any more, with who decided, when and why.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fairshare_protocol::control::stopping::{Resume, Standing, Stop, Stopped, StopsReport};
-use fairshare_protocol::control::{DEGRADED, Failure, WRONG};
-use fairshare_protocol::ids::PersonId;
+use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::journal::Act;
 use fairshare_protocol::member::User;
 use fairshare_protocol::text::Line;
 
 use super::members::{member, operator, roster};
 use super::naming::names_nobody;
-use super::withholding::find;
-use super::{blocking, ended, wrong};
+use super::withholding::{find, local_ids};
+use super::{blocking, ended, record, wrong};
 use crate::engine::drive::now;
 use crate::node::Node;
 use crate::store::{self, stops};
@@ -22,7 +20,7 @@ use crate::store::{self, stops};
 ///
 /// # Errors
 /// If the reason may name somebody, the peer is no member, the person cannot be found, or store or
-/// journal fail; then nothing was stopped.
+/// journal fail; only when those fail may it be stopped all the same.
 pub async fn stop(node: &Arc<Node>, user: &User, question: Stop) -> Result<Stopped, Failure> {
     names_nobody(&question.reason)?;
     if let Some(peer) = &question.peer {
@@ -54,7 +52,7 @@ pub async fn stop(node: &Arc<Node>, user: &User, question: Stop) -> Result<Stopp
         })
         .await?;
         let rounds = here.reconciling.stop(|peer| stop.is_about(peer));
-        record(&here, act).await?;
+        record(&here, [act]).await?;
         Ok(Stopped {
             stop: standing(&here, number, stop).map_err(|error| wrong(&error))?,
             rounds,
@@ -83,7 +81,7 @@ pub async fn resume(node: &Arc<Node>, user: &User, question: Resume) -> Result<S
             Ok((stop, act))
         })
         .await?;
-        record(&here, act).await?;
+        record(&here, [act]).await?;
         // Whoever holds a copy may now be told what changed meanwhile.
         here.records.notices().stir();
         standing(&here, number, stop).map_err(|error| wrong(&error))
@@ -111,11 +109,6 @@ pub async fn list(node: &Arc<Node>, user: &User) -> Result<StopsReport, Failure>
     .await
 }
 
-async fn record(node: &Node, act: Act) -> Result<(), Failure> {
-    let recorded = node.record([act]).await;
-    recorded.map_err(|error| Failure::from_error(DEGRADED, &error))
-}
-
 fn act(
     node: &Node,
     user: &User,
@@ -138,17 +131,8 @@ fn act(
 
 /// What an operator is told of a stop: a person by the ids of their Patients, never by number.
 fn standing(node: &Node, number: u64, stop: stops::Stop) -> Result<Standing, store::Error> {
-    let person = stop.person.map(|person| -> Result<_, store::Error> {
-        let mut people: BTreeSet<PersonId> = person.people.into_iter().collect();
-        if let Some(key) = &person.key {
-            people.extend(node.records.people_by_key(key)?);
-        }
-        let mut local = Vec::new();
-        for id in &people {
-            local.extend(node.records.person(id)?.map(|person| person.local));
-        }
-        Ok(local)
-    });
+    let person = stop.person.as_ref();
+    let person = person.map(|person| local_ids(node, person.key.as_ref(), &person.people));
     Ok(Standing {
         number,
         peer: stop.peer,

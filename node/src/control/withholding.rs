@@ -7,7 +7,7 @@ use fairshare_protocol::control::withholding::{
     ClosedService, MAX_PEOPLE, Mask, Masked, MaskedService, Release, Whom, Withheld,
     WithheldPerson, WithheldReport, Withhold,
 };
-use fairshare_protocol::control::{DEGRADED, Failure, WRONG};
+use fairshare_protocol::control::{Failure, WRONG};
 use fairshare_protocol::ids::PersonId;
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::journal::Act;
@@ -17,7 +17,7 @@ use fairshare_protocol::text::Line;
 
 use super::members::operator;
 use super::naming::names_nobody;
-use super::{blocking, ended, wrong};
+use super::{blocking, ended, record, wrong};
 use crate::engine::drive::now;
 use crate::engine::finding::looked_for;
 use crate::engine::withholding::{opened, reach};
@@ -41,8 +41,7 @@ pub async fn add(node: &Arc<Node>, user: &User, question: Withhold) -> Result<Wi
     let adding = tokio::spawn(async move {
         let node = Arc::clone(&here);
         let (told, acts) = blocking(move || put(&node, &by, &question)).await?;
-        let recorded = here.record(acts).await;
-        recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
+        record(&here, acts).await?;
         Ok(told)
     });
     ended(adding.await)?
@@ -100,8 +99,7 @@ pub async fn release(
             Ok((told, act))
         };
         let (told, act) = blocking(take).await?;
-        let recorded = here.record([act]).await;
-        recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
+        record(&here, [act]).await?;
         // Whoever holds a copy may now be told what changed meanwhile.
         here.records.notices().stir();
         Ok(told)
@@ -139,8 +137,7 @@ pub async fn mask(node: &Arc<Node>, user: &User, question: Mask) -> Result<Maske
             Ok((told, changed.then_some(act)))
         };
         let (told, act) = blocking(change).await?;
-        let recorded = here.record(act).await;
-        recorded.map_err(|error| Failure::from_error(DEGRADED, &error))?;
+        record(&here, act).await?;
         Ok(told)
     });
     ended(masking.await)?
@@ -243,20 +240,29 @@ fn service(mask: withheld::Mask) -> MaskedService {
 
 /// What an operator is told of somebody withheld.
 fn person(node: &Node, entry: &Entry) -> Result<WithheldPerson, crate::store::Error> {
-    let mut people: BTreeSet<PersonId> = entry.people.iter().copied().collect();
-    if let Some(key) = &entry.key {
+    Ok(WithheldPerson {
+        local: local_ids(node, entry.key.as_ref(), &entry.people)?,
+        reason: entry.reason.clone(),
+        by: entry.by.clone(),
+        at: entry.at,
+    })
+}
+
+/// What the organisation's own systems know people by: those, and whoever is found by the key now.
+pub(super) fn local_ids(
+    node: &Node,
+    key: Option<&IndexKey>,
+    people: &[PersonId],
+) -> Result<Vec<String>, crate::store::Error> {
+    let mut people: BTreeSet<PersonId> = people.iter().copied().collect();
+    if let Some(key) = key {
         people.extend(node.records.people_by_key(key)?);
     }
     let mut local = Vec::new();
     for id in &people {
         local.extend(node.records.person(id)?.map(|person| person.local));
     }
-    Ok(WithheldPerson {
-        local,
-        reason: entry.reason.clone(),
-        by: entry.by.clone(),
-        at: entry.at,
-    })
+    Ok(local)
 }
 
 /// Whom it is about.

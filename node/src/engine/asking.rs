@@ -17,8 +17,7 @@ use crate::network::Frames;
 use crate::node::Node;
 use crate::store::notices::Due;
 
-pub(super) use self::offered::NOTICE;
-use self::offered::Offered;
+pub(super) use self::offered::Offered;
 pub use self::subject::{linked, person, subject, subject_of};
 
 mod effects;
@@ -61,19 +60,18 @@ pub async fn answer(node: &Arc<Node>, pair: Pair, frames: Frames) -> Result<Ende
     drive(Ask::holder(pair), frames, places, &mut asking).await
 }
 
-/// Tells a peer what changed of somebody it was shown, as far as it flows by this roster; `due` is
-/// kept with what leaves.
+/// Tells a peer what changed of somebody it was shown, as far as it is offered; `due` is kept
+/// with what leaves.
 ///
 /// # Errors
 /// If this node cannot do its part.
 pub(super) async fn tell(
     node: &Arc<Node>,
-    (pair, roster): (Pair, Arc<Roster>),
+    (pair, offered): (Pair, Offered),
     telling: Telling,
     (bundle, due): (Bundle, Due),
     frames: Frames,
 ) -> Result<Ended, Error> {
-    let offered = Offered::by(node, &pair.peer, (NOTICE, false), Some(roster));
     let mut asking = Asking::telling((offered, telling.subject.key), bundle, due);
     let places = (&node.journal, &node.store);
     drive(Ask::teller(pair, telling), frames, places, &mut asking).await

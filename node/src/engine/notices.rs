@@ -9,14 +9,13 @@ use fairshare_protocol::category::Category;
 use fairshare_protocol::exchange::answer::Reply;
 use fairshare_protocol::exchange::ask::{Ended, Telling};
 use fairshare_protocol::ids::{ExchangeId, OdsCode, PersonId};
-use fairshare_protocol::terms::Terms;
 use fairshare_protocol::wire;
 use rand::Rng;
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::asking;
+use super::asking::{self, Offered};
 use super::drive::{Error, now};
-use super::showing;
+use super::{showing, withholding};
 use crate::node::Node;
 use crate::store::notices::{Due, Left};
 
@@ -184,10 +183,10 @@ async fn tell(
         return Ok(None);
     };
     let upto = node.records.visible();
-    let flows = flows(&pair.terms, node.code(), peer);
-    let people = node.records.people_by_key(&key)?;
+    let offered = Offered::to_tell(node, peer, roster);
+    let flows = offered.flows();
     // All of it, or none: what is left out would never be told.
-    if !node.stops.of(peer, &key, &people).is_disjoint(&flows) {
+    if !withholding::stopped(node, peer, &key)?.is_disjoint(&flows) {
         return no(due, STOPPED);
     }
     let here = Arc::clone(node);
@@ -229,7 +228,14 @@ async fn tell(
         length: bundle.length,
         before: left.commitment,
     };
-    let ended = asking::tell(node, (pair, roster), telling, (bundle, due.clone()), frames).await?;
+    let ended = asking::tell(
+        node,
+        (pair, offered),
+        telling,
+        (bundle, due.clone()),
+        frames,
+    )
+    .await?;
     if ended.acknowledged {
         let categories = counts.into_iter().map(|(category, _)| category);
         told(node, (&person, peer), upto, categories)?;
@@ -263,14 +269,6 @@ fn fresh() -> ExchangeId {
     let mut id = [0; 16];
     rand::rng().fill_bytes(&mut id);
     ExchangeId::new(id)
-}
-
-/// What may be told: what flows to the peer for care of one person, whatever kind of care.
-fn flows(terms: &Terms, me: &OdsCode, peer: &OdsCode) -> BTreeSet<Category> {
-    let flows = asking::NOTICE.iter();
-    flows
-        .flat_map(|purpose| terms.flows(me, peer, *purpose))
-        .collect()
 }
 
 fn why(ended: &Ended) -> String {

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use fairshare_protocol::category::Category;
-use fairshare_protocol::ids::PersonId;
+use fairshare_protocol::ids::{OdsCode, PersonId};
 use fairshare_protocol::index::key::IndexKey;
 use fairshare_protocol::offer::{Offer, Service};
 
@@ -83,6 +83,23 @@ pub(crate) fn held_under(node: &Node, key: &IndexKey, masked: Masked) -> Result<
 /// If the store fails.
 pub fn is_withheld(node: &Node, key: &IndexKey) -> Result<bool, Error> {
     Ok(held(node, key)?.why.is_some())
+}
+
+/// What an operator stopped showing to a peer of the person with this key. Without any stop nothing
+/// is looked up.
+///
+/// # Errors
+/// If the store fails.
+pub fn stopped(
+    node: &Node,
+    peer: &OdsCode,
+    key: &IndexKey,
+) -> Result<BTreeSet<Category>, crate::store::Error> {
+    if node.stops.count() == 0 {
+        return Ok(BTreeSet::new());
+    }
+    let people = node.records.people_by_key(key)?;
+    Ok(node.stops.of(peer, key, &people))
 }
 
 /// The index keys of everybody who may be in an advert, each once and in order: not of people

@@ -148,6 +148,24 @@ pub fn about(site: &Site, arguments: &[&str], person: &Somebody) -> (i32, Value)
     (output.status.code().unwrap_or(-1), answer)
 }
 
+/// What `site` is told when it asks `peer` about somebody: the state, and the whole answer.
+pub fn ask(site: &Site, peer: &str, person: &Somebody) -> (String, Value) {
+    ask_for(site, peer, &[], person)
+}
+
+/// As [`ask()`], in an emergency.
+pub fn ask_in_emergency(site: &Site, peer: &str, person: &Somebody) -> (String, Value) {
+    let emergency = ["--purpose", "emergency", "--reason", "unconscious"];
+    ask_for(site, peer, &emergency, person)
+}
+
+fn ask_for(site: &Site, peer: &str, purpose: &[&str], person: &Somebody) -> (String, Value) {
+    let (_, told) = about(site, &[&["ask", "--from", peer], purpose].concat(), person);
+    let peer = told["peers"][0].clone();
+    let state = peer["state"].as_str().unwrap_or_default().to_owned();
+    (state, peer)
+}
+
 /// Waits until something is so.
 pub fn until(what: &str, so: impl Fn() -> bool) {
     let begun = Instant::now();

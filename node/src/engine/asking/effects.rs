@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairshare_protocol::category::Category;
 use fairshare_protocol::codec::Bytes;
 use fairshare_protocol::exchange::ask::{Ask, Case, Fact, Load, NoticeCase, Prepared, Save};
 use fairshare_protocol::ids::{ExchangeId, Handle, MatchId, OdsCode};
@@ -16,6 +15,7 @@ use super::linked;
 use super::offered::{Again, Leaving, Offered};
 use crate::engine::drive::{Effects, Error, now};
 use crate::engine::showing::{self, Ahead, Bundle};
+use crate::engine::withholding;
 use crate::fhir::export;
 use crate::import::day_of;
 use crate::node::Node;
@@ -33,7 +33,6 @@ pub(super) struct Asking {
     peer: OdsCode,
     bundle: Option<Ahead>,
     /// Whom it is about, and under what it is shown.
-    person: Option<IndexKey>,
     leaving: Option<Leaving>,
     /// The last import in it.
     upto: u64,
@@ -49,7 +48,6 @@ impl Asking {
             node: Arc::clone(node),
             peer,
             bundle: None,
-            person: None,
             leaving: None,
             upto: 0,
             due: None,
@@ -59,20 +57,15 @@ impl Asking {
     }
 
     /// To tell of this person what is in the bundle.
-    pub(super) fn telling(
-        (offered, person): (Offered, IndexKey),
-        bundle: Bundle,
-        due: Due,
-    ) -> Self {
-        let mut telling = Self::new(&offered.node, offered.peer.clone());
-        telling.person = Some(person);
+    pub(super) fn telling(of: (Offered, IndexKey), bundle: Bundle, due: Due) -> Self {
+        let mut telling = Self::new(&of.0.node, of.0.peer.clone());
         telling.due = Some(due);
-        telling.show(bundle, offered, Again::Not);
+        telling.show(of, bundle, Again::Not);
         telling
     }
 
-    fn show(&mut self, bundle: Bundle, offered: Offered, again: Again) {
-        self.leaving = Some(Leaving::new(offered, &bundle, again));
+    fn show(&mut self, of: (Offered, IndexKey), bundle: Bundle, again: Again) {
+        self.leaving = Some(Leaving::new(of, &bundle, again));
         self.bundle = Some(Ahead::new(bundle));
     }
 
@@ -88,26 +81,6 @@ impl Asking {
             subject: found.map(|key| linked(&self.node, key)).transpose()?,
             earlier: self.node.exchanges.executed(exchange)?,
         })
-    }
-
-    /// What an operator stopped showing to the peer of this person.
-    fn stopped(&self, person: &IndexKey) -> Result<BTreeSet<Category>, Error> {
-        let people = self.node.records.people_by_key(person)?;
-        Ok(self.node.stops.of(&self.peer, person, &people))
-    }
-
-    /// Whether an operator stopped, meanwhile, showing what is in the bundle. A chunk that was read
-    /// ahead of it does not leave either.
-    fn is_stopped(&self) -> Result<bool, Error> {
-        if self.node.stops.count() == 0 {
-            return Ok(false);
-        }
-        let (Some(person), Some(leaving)) = (&self.person, &self.leaving) else {
-            return Ok(false);
-        };
-        let stopped = self.stopped(person)?;
-        let whole = stopped.len() == Category::ALL.len();
-        Ok(whole || !stopped.is_disjoint(leaving.categories()))
     }
 
     /// The spooled bundle, whole and durable.
@@ -244,8 +217,7 @@ impl Effects<Ask> for Asking {
                 if categories.is_empty() && !wanted.is_empty() {
                     return Ok(Fact::Prepared(Prepared::NotOffered, BTreeSet::new()));
                 }
-                let stopped = self.stopped(&subject.key)?;
-                self.person = Some(subject.key);
+                let stopped = withholding::stopped(&self.node, &self.peer, &subject.key)?;
                 let stopped = &stopped & &categories;
                 let categories = &categories - &stopped;
                 if categories.is_empty() && !stopped.is_empty() {
@@ -258,8 +230,8 @@ impl Effects<Ask> for Asking {
                 let prepared = match spawn_blocking(ready).await? {
                     Ok(Ok(bundle)) => {
                         let (counts, length) = (bundle.counts.clone(), bundle.length);
-                        let again = Again::Of(subject.key, categories, bundle.as_of, bundle.head);
-                        self.show(bundle, offered, again);
+                        let again = Again::With(categories, bundle.as_of, bundle.head);
+                        self.show((offered, subject.key), bundle, again);
                         Prepared::Bundle { counts, length }
                     }
                     Ok(Err(why)) => {
@@ -275,12 +247,15 @@ impl Effects<Ask> for Asking {
                 };
                 Fact::Prepared(prepared, stopped)
             }
-            Load::Chunk if self.is_stopped()? => Fact::Stopped,
             Load::Chunk => {
-                if let Some(leaving) = &mut self.leaving
-                    && leaving.is_narrowed().await?
-                {
-                    return Ok(Fact::Narrowed);
+                // A chunk that was read ahead does not leave either.
+                if let Some(leaving) = &mut self.leaving {
+                    if leaving.is_stopped()? {
+                        return Ok(Fact::Stopped);
+                    }
+                    if leaving.is_narrowed().await? {
+                        return Ok(Fact::Narrowed);
+                    }
                 }
                 let missing = Error::Broken("a chunk of no bundle was asked for");
                 Fact::Chunk(self.bundle.as_mut().ok_or(missing)?.chunk().await?)

@@ -1,5 +1,6 @@
-//! What is shown is offered, also when an offer is narrowed meanwhile: by this member, by the peer as
-//! far as this node has heard, or by stewards who limit or remove one of them.
+//! What is shown is offered and not stopped, also when that changes meanwhile: by an operator's stop,
+//! or because an offer is narrowed, by this member, by the peer as far as this node has heard, or by
+//! stewards who limit or remove one of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,14 +15,12 @@ use tokio::task::spawn_blocking;
 
 use crate::engine::drive::Error;
 use crate::engine::showing::{self, Bundle};
+use crate::engine::withholding;
 use crate::node::Node;
-
-/// What a notice is told for, any of these: care of one person, whatever kind of care.
-pub(crate) const NOTICE: &[Purpose] = &[Purpose::Care, Purpose::Safeguarding];
 
 /// What something is shown under.
 #[derive(Clone)]
-pub(super) struct Offered {
+pub(in crate::engine) struct Offered {
     pub(super) node: Arc<Node>,
     pub(super) peer: OdsCode,
     /// What for, any of these.
@@ -35,6 +34,8 @@ pub(super) struct Offered {
 /// A bundle that is being shown.
 pub(super) struct Leaving {
     offered: Offered,
+    /// Whom it is about.
+    person: IndexKey,
     /// What is in it.
     categories: BTreeSet<Category>,
     again: Again,
@@ -42,8 +43,8 @@ pub(super) struct Leaving {
 
 /// How a bundle is made once more, to see whether it would still be the same.
 pub(super) enum Again {
-    /// Of this person, with these categories, as of then, and with this head.
-    Of(IndexKey, BTreeSet<Category>, Timestamp, Hash),
+    /// With these categories, as of then, and with this head.
+    With(BTreeSet<Category>, Timestamp, Hash),
     /// It is not.
     Not,
 }
@@ -65,8 +66,19 @@ impl Offered {
         }
     }
 
+    /// What may be told in notices under the offers of this roster: for care of one person, whatever
+    /// kind of care.
+    pub(in crate::engine) fn to_tell(
+        node: &Arc<Node>,
+        peer: &OdsCode,
+        roster: Arc<Roster>,
+    ) -> Self {
+        let purposes = [Purpose::Care, Purpose::Safeguarding];
+        Self::by(node, peer, (&purposes, false), Some(roster))
+    }
+
     /// The categories that flow to the peer.
-    pub(super) fn flows(&self) -> BTreeSet<Category> {
+    pub(in crate::engine) fn flows(&self) -> BTreeSet<Category> {
         let me = self.node.code();
         let roster = self.roster.as_ref();
         let terms = roster.and_then(|roster| roster.terms(me, &self.peer).ok());
@@ -87,17 +99,26 @@ impl Offered {
 }
 
 impl Leaving {
-    pub(super) fn new(offered: Offered, bundle: &Bundle, again: Again) -> Self {
+    pub(super) fn new(
+        (offered, person): (Offered, IndexKey),
+        bundle: &Bundle,
+        again: Again,
+    ) -> Self {
         let categories = bundle.counts.iter().map(|(category, _)| *category);
         Self {
             offered,
+            person,
             categories: categories.collect(),
             again,
         }
     }
 
-    pub(super) const fn categories(&self) -> &BTreeSet<Category> {
-        &self.categories
+    /// Whether an operator stopped, meanwhile, showing some of what is in the bundle.
+    pub(super) fn is_stopped(&self) -> Result<bool, Error> {
+        let Offered { node, peer, .. } = &self.offered;
+        let stopped = withholding::stopped(node, peer, &self.person)?;
+        let whole = stopped.len() == Category::ALL.len();
+        Ok(whole || !stopped.is_disjoint(&self.categories))
     }
 
     /// Whether an offer was narrowed meanwhile so that some of what is in the bundle is not offered
@@ -128,10 +149,11 @@ impl Leaving {
     }
 
     async fn differs(&self) -> Result<bool, Error> {
-        let &Again::Of(person, ref categories, as_of, head) = &self.again else {
+        let &Again::With(ref categories, as_of, head) = &self.again else {
             return Ok(true);
         };
-        let (node, categories) = (Arc::clone(&self.offered.node), categories.clone());
+        let (node, person) = (Arc::clone(&self.offered.node), self.person);
+        let categories = categories.clone();
         let again = move || showing::prepare_round(&node, &person, &categories, as_of);
         Ok(spawn_blocking(again).await??.head != head)
     }

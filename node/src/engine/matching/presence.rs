@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::roster::Roster;
 
 use super::Error;
 use crate::node::Node;
@@ -23,17 +24,9 @@ pub(in crate::engine) async fn while_shown<T>(
 }
 
 async fn withdrawn(node: &Node, peer: &OdsCode) {
-    let mut changes = node.membership.changes();
-    loop {
-        changes.mark_unchanged();
-        let roster = node.membership.roster();
+    let hidden = |roster: Option<&Roster>| {
         let terms = roster.map(|roster| roster.terms(node.code(), peer));
-        if !terms.is_some_and(|terms| terms.is_ok_and(|terms| terms.may_match)) {
-            return;
-        }
-        if changes.changed().await.is_err() {
-            // The node is going down, and the line with it.
-            std::future::pending::<()>().await;
-        }
-    }
+        !terms.is_some_and(|terms| terms.is_ok_and(|terms| terms.may_match))
+    };
+    node.membership.until(hidden).await;
 }

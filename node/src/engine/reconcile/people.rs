@@ -61,13 +61,12 @@ pub fn active(node: &Node, peer: &OdsCode, match_id: &MatchId) -> Result<Active,
     let since = day_of(since).expose();
     let on_list = node.config.kind == MemberKind::GpPractice;
     let people = linked.par_iter().map(|(handle, person)| {
-        let ids = node.records.people_by_key(person)?;
-        let stopped = !node.stops.of(peer, person, &ids).is_empty();
-        if stopped || !is_active(node, person, on_list, &since)? {
+        let stopped = withholding::stopped(node, peer, person)?;
+        if !stopped.is_empty() || !is_active(node, person, on_list, &since)? {
             return Ok(None);
         }
         let mut newest = 0;
-        for id in ids {
+        for id in node.records.people_by_key(person)? {
             newest = newest.max(node.records.newest_of(&id)?);
         }
         Ok(Some((*handle, newest > node.rounds.shown(peer, person)?)))

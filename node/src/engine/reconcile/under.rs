@@ -3,6 +3,7 @@
 
 use fairshare_protocol::category::Purpose;
 use fairshare_protocol::ids::OdsCode;
+use fairshare_protocol::roster::Roster;
 use fairshare_protocol::terms::Terms;
 
 use crate::node::Node;
@@ -27,24 +28,11 @@ pub(super) fn under(node: &Node, peer: &OdsCode, terms: Option<&Terms>) -> Under
     }
 }
 
-/// The same as it is now.
-pub(super) fn now(node: &Node, peer: &OdsCode) -> Under {
-    let roster = node.membership.roster();
-    let terms = roster.and_then(|roster| roster.terms(node.code(), peer).ok());
-    under(node, peer, terms.as_ref())
-}
-
 /// Comes back when some of what a round goes on under is so no more.
 pub(super) async fn narrowed(node: &Node, peer: &OdsCode, before: &Under) {
-    let mut changes = node.membership.changes();
-    loop {
-        changes.mark_unchanged();
-        if !before.is_within(&now(node, peer)) {
-            return;
-        }
-        if changes.changed().await.is_err() {
-            // The node is going down, and the line with it.
-            std::future::pending::<()>().await;
-        }
-    }
+    let narrower = |roster: Option<&Roster>| {
+        let terms = roster.and_then(|roster| roster.terms(node.code(), peer).ok());
+        !before.is_within(&under(node, peer, terms.as_ref()))
+    };
+    node.membership.until(narrower).await;
 }

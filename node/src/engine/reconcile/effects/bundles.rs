@@ -20,6 +20,7 @@ use fairshare_protocol::statement::Signed;
 use crate::engine::asking::{linked, person};
 use crate::engine::drive::{Error, now};
 use crate::engine::showing::{self, Bundle};
+use crate::engine::withholding;
 use crate::fhir::export;
 use crate::import::day_of;
 use crate::store::blobs::spool::{self, Spooled};
@@ -40,8 +41,7 @@ impl Rounding {
             return Err(Error::Broken("something else was to be prepared"));
         };
         let person = self.person(&handle)?;
-        let people = self.node.records.people_by_key(&person)?;
-        let categories = &categories - &self.node.stops.of(&self.peer, &person, &people);
+        let categories = &categories - &withholding::stopped(&self.node, &self.peer, &person)?;
         let import = self.node.records.visible();
         let mut bundle = showing::prepare_round(&self.node, &person, &categories, at)?;
         if bundle.length > self.node.config.limits.max_bundle {
