@@ -8,6 +8,7 @@
 )]
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use fairshare_node::offer_file;
 use fairshare_protocol::category::{Category, Purpose};
 use fairshare_protocol::journal::{Act, Outcome};
 use fairshare_protocol::member::MemberKind;
-use fairshare_protocol::offer::{Offer, Row};
+use fairshare_protocol::offer::{Label, Offer, Row};
 use fairshare_tests::harness::Site;
 use fairshare_tests::harness::federation::{Federation, ask, ask_in_emergency, until};
 use fairshare_tests::harness::people::{self, Somebody};
@@ -193,6 +194,55 @@ fn what_is_on_its_way_is_broken_off_once_it_is_not_offered_any_more() {
     }
 }
 
+/// Labels everything but Patients in these files restricted.
+fn restrict(folder: &Path) {
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let mut bundle: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for entry in bundle["entry"].as_array_mut().unwrap() {
+            let resource = &mut entry["resource"];
+            if resource["resourceType"] != "Patient" {
+                resource["meta"] = json!({ "security": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
+                    "code": "R",
+                }] });
+            }
+        }
+        fs::write(path, bundle.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn what_a_label_closes_is_broken_off_and_nothing_else_is() {
+    let federation = Federation::far("info", 5000, FAR);
+    federation.import(3000);
+    let [trust, practice, _] = &federation.sites[..] else {
+        unreachable!("there are three");
+    };
+    let (open, labelled) = (Somebody::numbered(12), Somebody::numbered(14));
+    for (one, author) in [(&open, "open"), (&labelled, "labelled")] {
+        let one = std::slice::from_ref(one);
+        let folder = people::write(trust.dir(), author, author, one, 16 * 1024 * 1024);
+        if author == "labelled" {
+            restrict(&folder);
+        }
+        trust.ok(&["import", author]);
+    }
+    let opens = |offer: &mut Offer| assert!(offer.opened_labels.insert(Label::Restricted));
+    let closes = |offer: &mut Offer| assert!(offer.opened_labels.remove(&Label::Restricted));
+    publish(trust, opens);
+    federation.match_all();
+    let line = (practice, "RH8", trust);
+    let told = ask_and(line, &labelled, || publish(trust, closes));
+    not_offered(&told);
+    assert_eq!(broken_off(trust), 1);
+    publish(trust, opens);
+    let (state, told) = ask_and(line, &open, || publish(trust, closes));
+    assert_eq!(state, "delivered", "{told}");
+    assert!(told["received"].get("documents").is_some(), "{told}");
+    assert_eq!(broken_off(trust), 1);
+}
+
 /// Something to be done while a thread goes on.
 trait Meanwhile<T> {
     /// Does it once something is so, and gives what the thread gives.
@@ -320,8 +370,8 @@ fn a_match_is_called_off_and_an_earlier_one_is_of_no_use_without_presence() {
     let show = |offer: &mut Offer| assert!(offer.presence.shows.insert(GP));
     let matching = || {
         let index = trust.json(&["index", "show"]);
-        let peers = index["peers"].as_array().unwrap().clone();
-        let with = peers.into_iter().find(|it| it["code"] == "L83024");
+        let mut peers = index["peers"].as_array().unwrap().iter();
+        let with = peers.find(|it| it["code"] == "L83024");
         with.is_some_and(|with| !with["matching"].is_null())
     };
     thread::scope(|scope| {
@@ -331,6 +381,11 @@ fn a_match_is_called_off_and_an_earlier_one_is_of_no_use_without_presence() {
         assert!(!ended.status.success(), "{told}");
         assert!(told.contains("\"found\":null"), "{told}");
     });
+    until_heard(practice, "RH8", trust);
+    for site in [trust, practice] {
+        let matched = site.logs().contains("matched peer=");
+        assert!(!matched, "neither has learnt whom both hold");
+    }
     publish(trust, show);
     until_heard(practice, "RH8", trust);
     federation.match_all();
